@@ -342,7 +342,7 @@ def test_a_record_that_cannot_be_used_keeps_no_report_from_being_written(runs: P
     write_json(root / "studies" / "odd.json", signed(odd))
     text = write_report(root, tmp_path / "report").markdown.read_text()
     assert "Two study records could not be read: studies/bad.json is damaged" in text
-    assert "the study odd was asked by a newer ResLab; update this one" in text
+    assert "the study odd is from a newer ResLab; update this one" in text
     assert "ResNet-14" in text
     with pytest.raises(ResLabError, match=r"studies/bad\.json is damaged.*remove it and run the study again"):
         write_report(root, tmp_path / "report", ["bad"])

@@ -102,10 +102,10 @@ def test_a_forged_study_is_refused(share: Path, tmp_path: Path) -> None:
     liar.mkdir(parents=True)
     (liar / "depth.json").write_bytes((share / "studies" / "learning-rate.json").read_bytes())
     (liar / "epochs.json").write_bytes(b"[" * 100_000)
-    for name, words in (("depth", "is of the study 'learning-rate'"), ("epochs", "damaged")):
+    for name, words in (("depth", "records the study 'learning-rate'"), ("epochs", "damaged")):
         with pytest.raises(DamagedError, match=words) as found:
             pull(str(tmp_path / "liar"), [name], tmp_path / "runs")
-        assert "a share has it anew once someone who has the study pushes it" in str(found.value)
+        assert "someone who has the study can push it again" in str(found.value)
         assert "remove" not in str(found.value)
         assert main(["pull", str(tmp_path / "liar"), name, "--runs", str(tmp_path / "runs")]) == 5
     assert not (tmp_path / "runs" / "studies").exists()
@@ -385,7 +385,7 @@ def test_a_study_on_a_share_grows_and_is_not_replaced_by_another(
     for other in (few, replace(more, title="Another"), replace(more, answers=False)):
         there, said = pushed(other)
         assert there == more
-        assert "left out studies/depth.json: the share has another study of this name, which stays" in said
+        assert "left out studies/depth.json: the share keeps a different study of this name" in said
 
 
 def test_runs_that_a_share_has_in_another_precision_are_told_of(

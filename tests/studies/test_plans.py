@@ -150,7 +150,7 @@ def test_a_handout_asks_and_shows_and_does_not_answer(tmp_path: Path) -> None:
         (("depths = [8, 14]", "dephts = [8]"), "number 1: dephts: there is no such key (did you mean 'depths'?)"),
         (('name = "my-course"', 'nme = "my-course"'), "nme: there is no such key (did you mean 'name'?)"),
         (("seeds = 1", "seeds = [0, 7]"), "number 2: seeds: must be how many"),
-        (('study = "learning-rate"', 'study = "depth"'), "'depth' is there twice"),
+        (('study = "learning-rate"', 'study = "depth"'), "'depth' appears twice"),
         (('name = "wide-batches"', 'name = "depth"'), "number 3: name: 'depth' is one of ResLab's own"),
         (('study = "depth"', ""), "number 1: needs study, one of depth, "),
         (("[8, 14]", "[8, 15]"), "number 1: depth must be 6n+2"),

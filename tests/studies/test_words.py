@@ -85,7 +85,7 @@ def test_the_words_of_one_study_are_not_those_of_another(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('varid = "x"', r"epochs\.toml: there is not text 'varid' .did you mean 'varied'"),
+        ('varid = "x"', r"epochs\.toml: there is no text 'varid' .did you mean 'varied'"),
         ('[rise]\nshown = "{listd} is worse"', r"rise\.shown: there is no value \{listd\} .*its values are \{listed\}"),
         ('title = "On {dataset}"', r"title: there is no value \{dataset\} .*it has no values"),
         ("varied = 3", "varied: must be text in quotes, not 3"),
@@ -115,8 +115,8 @@ def test_a_text_whose_values_do_not_suit_is_named_with_its_file_and_key(tmp_path
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("epochs", 'varid = "x"', r"epochs\.toml: there is not text 'varid'"),
-        ("chapter", '[headings]\nwhi = "Why not?"', r"chapter\.toml: there is not text 'headings\.whi' in any chapter"),
+        ("epochs", 'varid = "x"', r"epochs\.toml: there is no text 'varid'"),
+        ("chapter", '[headings]\nwhi = "Why not?"', r"chapter\.toml: there is no text 'headings\.whi' in any chapter"),
         ("chapter", '[curves]\nuntil = "{epoch}"', r"there is no value \{epoch\}"),
         ("chapter", 'title = "{{ 1 / 0 }}"', r"chapter\.toml: title: this text cannot be filled in"),
         ("depths", "varied = ", r"depths\.toml is not TOML"),

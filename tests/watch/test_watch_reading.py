@@ -188,7 +188,7 @@ def test_words_that_cannot_be_used_are_told_and_hide_no_run(root: Path) -> None:
     (root / "words").mkdir()
     (root / "words" / "my-depth.toml").write_text("nothing = 'x'")
     assert laboratory.look()
-    assert "there is not text 'nothing'" in laboratory.problems[0].message
+    assert "there is no text 'nothing'" in laboratory.problems[0].message
     assert plan_values(laboratory)["studies"]
     (root / "words" / "my-depth.toml").write_text("title = 'Deeper?'")
     assert laboratory.look()

@@ -1,1 +1,1 @@
-"""One file a question: what varies, what was expected, what the report shows and says."""
+"""Studies: their questions, a file each, the plans that combine them, and their chapters in the report."""

@@ -1,4 +1,4 @@
-"""How runs compare with the paper's and the assignment's figures, and in what their protocols differ."""
+"""How runs compare with the paper's and the assignment's figures, and how their protocols differ."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -43,10 +43,10 @@ from reslab.studies.words import Words
 
 
 def against_published(found: Findings, *, told: bool = False) -> Blocks:
-    """Return how groups stand to published figures, under its heading; nothing where there are none.
+    """Return how groups compare with published figures, under a heading; [] where there is nothing to compare.
 
-    Those are groups that are trained as the published networks are, and shorter presets as they stand.  `told` says
-    that the differences from the paper have been told.
+    The groups are those trained like the published networks, and unchanged shorter presets.  With `told`, the chapter
+    has already given the differences from the paper.
     """
     words, alike = found.words, _as_published(comparable(found.done))
     named = partial(_network, among=alike)
@@ -78,11 +78,10 @@ def against_published(found: Findings, *, told: bool = False) -> Blocks:
 
 
 def _as_published(groups: Sequence[Group]) -> list[Group]:
-    """Return the groups that stand for the published networks: of several of one network, those that are a preset.
+    """Return the groups that represent the published networks: of several of one network, those that are a preset.
 
-    Of settings that vary one of its fields, that is what they vary from; where none is a preset, all stand for it.  A
-    preset with the paper's warm-up, which it does without by itself, is nearer to the paper's recipe and stands for it,
-    too.
+    Where settings vary one field, that is the one they vary from; where none is a preset, all represent it.  A preset
+    with the paper's warm-up added is nearer to the paper's recipe, and represents it, too.
     """
     networks: dict[tuple[str, str], list[Group]] = {}
     for group in groups:
@@ -93,16 +92,16 @@ def _as_published(groups: Sequence[Group]) -> list[Group]:
 
 
 def _network(group: Group, among: Sequence[Group]) -> str:
-    """Return the name of a group's network, with its warm-up where others `among` which it stands have none."""
+    """Return the name of a group's network, with its warm-up where the same network `among` the others has none."""
     name = network_name(group.recipe)
     alike = [one.recipe for one in among if network_name(one.recipe) == name]
     return f"{name}, warm-up" if group.recipe.warmup != "none" and any(one.warmup == "none" for one in alike) else name
 
 
 def paper_answers(done: Sequence[Group], words: Words) -> list[Answer]:
-    """Return how groups of a preset as it stands, at its own length, stand to the paper's figures; one each.
+    """Return how groups of an unchanged preset compare with the paper's figures; an answer each.
 
-    Where the paper has none, to the student report's range, in which the last epoch is not tested.
+    Where the paper has none, the last epoch is placed in the assignment's range, without a test.
     """
     own = [group for group in done if obstacle(group) in (None, "short") and preset_of(group.recipe)]
     found = []
@@ -132,7 +131,7 @@ def _place(group: Group) -> str:
 
 
 def beside_ranges(found: Findings, theirs: Beside, label: Label) -> Blocks:
-    """Return inside, above or below which published ranges the means over the same epochs lie; nothing without any."""
+    """Return whether the means over the same epochs lie inside, above or below published ranges; [] without any."""
     if not (places := theirs.places_in_range(found.done)):
         return []
     listed = "; ".join(f"{place} it with {listing(map(label, own))}" for place, own in places.items())
@@ -142,7 +141,7 @@ def beside_ranges(found: Findings, theirs: Beside, label: Label) -> Blocks:
 
 
 def not_compared(groups: Sequence[Group], words: Words) -> Blocks:
-    """Return why these groups are compared with nothing published, where none of them is."""
+    """Return why none of these groups is compared with published figures; [] where any is."""
     if comparable(groups) or any(map(shorter_preset, groups)):
         return []
     short = [group for group in groups if obstacle(group) == "short"]
@@ -163,7 +162,7 @@ def not_compared(groups: Sequence[Group], words: Words) -> Blocks:
 
 
 def _beside(group: Group, judged: Sequence[tuple[Group, Published, Verdict]], words: Words) -> list[str]:
-    """Return a group's error and how it stands to the paper's."""
+    """Return a group's error and how it compares with the paper's."""
     return [
         words(
             "paper.beside",
@@ -177,7 +176,7 @@ def _beside(group: Group, judged: Sequence[tuple[Group, Published, Verdict]], wo
 
 
 def _in_range(group: Group, words: Words) -> list[str]:
-    """Return where a group's mean over the assignment's epochs lies in its range, and where the last epoch."""
+    """Return where a group's mean over its window, and its last epoch, lie relative to the assignment's range."""
     figures, window, last = group.in_window("test_error"), group.window, group.last_epoch("test_error").mean
     if obstacle(group) or figures is None or window is None or last is None:
         return []
@@ -199,13 +198,13 @@ def _in_range(group: Group, words: Words) -> list[str]:
 
 
 def _longer(group: Group, words: Words) -> list[str]:
-    """Return that the assignment's epochs go on where a group's end."""
+    """Return words that the assignment's epochs extend beyond a group's."""
     end = group.window.last if group.window else 0
     return [words("paper.longer", first=first, last=last, end=number(end)) for first, last in later_windows(group)]
 
 
 def _tables(groups: Sequence[Group], measured: str, named: Label) -> list[Table]:
-    """Return a table for each data set and family that has published figures; `measured` says what groups did."""
+    """Return a table for each data set and family with published figures; `measured` says what errors are shown."""
     tables = []
     for dataset, there in by_dataset(groups):
         for family in dict.fromkeys(group.recipe.family for group in there):
@@ -217,9 +216,9 @@ def _tables(groups: Sequence[Group], measured: str, named: Label) -> list[Table]
 
 
 def _protocol(groups: Sequence[Group], found: Findings, named: Label, *, resolved: bool) -> Blocks:
-    """Return how the recipes differ from the paper's, which is as much of a why as such a study can give.
+    """Return how the recipes differ from the paper's: the only explanation that such a study can give.
 
-    `resolved` says whether any difference of the errors is.
+    `resolved` says whether any difference in error is resolved.
     """
     words = found.words
     aspects: dict[tuple[str, str, str], dict[str, None]] = {}

@@ -1,4 +1,4 @@
-"""The answers of a study whose groups are compared with a base: what beat it, what it beat, and what is not shown."""
+"""Answers of studies that compare groups with a base: what beat it, what it beat, and what is not shown."""
 
 import itertools
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from reslab.studies.sentences import epochs_words
 from reslab.studies.words import Words
 
 MOST_NAMED = 4
-"""Settings that an answer names one by one."""
+"""Most settings that an answer names one by one."""
 
 
 def by_base(
@@ -23,10 +23,10 @@ def by_base(
     label: Label | None = None,
     at: Label | None = None,
 ) -> list[Answer]:
-    """Return an answer for each group that others are compared with: which of them are better, which worse.
+    """Return an answer for each group that others are compared with: which of them are better, and which worse.
 
-    `compared` are the comparisons that the answers rest on, where not all of them; `label` names what is varied, and
-    `at`, where given, what is kept.
+    `compared` are the comparisons behind the answers, by default all; `label` names what is varied and `at`, where
+    given, what is kept fixed.
     """
     answers = []
     label, compared = label or found.short, found.compared if compared is None else compared
@@ -39,9 +39,9 @@ def by_base(
 
 
 def _where(first: Group, own: Sequence[Compared], done: Sequence[Group], label: Label, at: Label | None) -> str:
-    """Return the data set, the network if there are several and it is not what is varied, and the length if short.
+    """Return the data set, the network if there are several and it is not varied, and the length if short.
 
-    In the network's place stands what `at` says is kept.
+    With `at`, what it says is kept fixed takes the network's place.
     """
     name, dataset = network_name(first.recipe), dataset_name(first.recipe.dataset)
     several = len({network_name(group.recipe) for group in done}) > 1
@@ -54,9 +54,9 @@ def _where(first: Group, own: Sequence[Compared], done: Sequence[Group], label: 
 
 
 def _answer(where: str, first: Group, own: Sequence[Compared], label: Label, words: Words, *, is_all: bool) -> Answer:
-    """Return the answer of a base: a clause for each kind of verdict, the settings that are better than it first.
+    """Return the answer for a base: a clause for each kind of verdict, the better settings first.
 
-    `is_all` says whether these are all that was to be compared with it.
+    `is_all` says whether every intended comparison with it is among these.
     """
     kinds = {kind: [one for one in own if one.kind == kind] for kind in _KINDS}
     kinds["diverged"] = [one for one in own if one.second.num_diverged]
@@ -86,16 +86,17 @@ def _answer(where: str, first: Group, own: Sequence[Compared], label: Label, wor
 
 _KINDS = ("lower", "higher", "equal", "open", "unknown")
 _ALL = {"lower": "all-lower", "higher": "all-higher", "open": "none"}
-"""What is said where all others are of one kind."""
+"""Clauses for when all comparisons have the same verdict."""
 
 _BASE_LEADS = ("higher", *_ALL.values())
-"""The clauses that name the base first, or alone."""
+"""Clauses that name the base first, or only the base."""
 
 
 def _named(groups: Sequence[Group], label: Label, around: tuple[str, str], *, whole: bool, lost: bool = False) -> str:
-    """Return the settings that groups are in words, those `around` all names once where `whole`; many are counted.
+    """Return the groups' names in a list, or only their number where there are many.
 
-    Where `lost`, each comes with how many of its seeds diverged.
+    The prefix and suffix that names share (`around`) are left off each, and put around the list where `whole`.  Where
+    `lost`, each name has how many of its seeds diverged.
     """
     if len(groups) > MOST_NAMED:
         return counted(len(groups), "other")
@@ -108,11 +109,11 @@ def _named(groups: Sequence[Group], label: Label, around: tuple[str, str], *, wh
 
 
 def _shared(names: Sequence[str]) -> tuple[str, str]:
-    """Return the words that all names begin with, and end with: "batch " and " at rate 0.1", "" and " layers"."""
+    """Return the words that all names begin and end with, as in "batch " and " at rate 0.1", "" and " layers"."""
     if any("," in name for name in names):
         return "", ""
     split = [name.split(" ") for name in names]
-    room = min(map(len, split)) - 1  # a word or more is a name's own
+    room = min(map(len, split)) - 1  # leaves every name at least one word
     head = _common(split)[:room]
     tail = _common([words[::-1] for words in split])[: room - len(head)]
     return "".join(f"{word} " for word in head), "".join(f" {word}" for word in reversed(tail))

@@ -1,7 +1,7 @@
-"""Studies that were asked, kept as plain files below the runs, so that a report knows what belongs to it.
+"""Records of requested studies, plain files below the runs, from which a report knows what belongs to it.
 
-`studies/NAME.json` has a study as it was asked last, `studies/earlier/NAME.json` the ids of runs that it asked for
-before, and then no longer; `plan.json` has the title and the order of the studies that were asked together last.
+`studies/NAME.json` has the latest version of a study, `studies/earlier/NAME.json` the ids of runs that only earlier
+versions requested; `plan.json` has the title and the order of the studies last requested together.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from reslab.studies.study import JOINED, OTHER_RUNS, OTHERS, Plan, Study, Varian
 from reslab.studies.words import in_the_users, words_of
 
 FORMAT = 2
-"""1 had no SHA-256 of the content."""
+"""Format 1 had no SHA-256 of the content."""
 
 EARLIER_FORMAT = 1
 
@@ -32,9 +32,9 @@ _RECORD_BYTES = 16 * 2**20
 
 
 def record(root: Path, study: Study) -> Path:
-    """Write the study below the folder of all runs and return the file; the last question of a name stays.
+    """Write the study below the folder of all runs and return the file; it replaces a study of the same name.
 
-    Runs that the one before asked for and this one does not are kept by id (see `asked_earlier`).
+    The ids of runs that only the replaced study requests are kept (see `asked_earlier`).
     """
     path, earlier = record_path(root, study.name), _earlier(root) / f"{study.name}.json"
     variants = [{**asdict(variant), "recipe": to_mapping(variant.recipe)} for variant in study.variants]
@@ -43,7 +43,7 @@ def record(root: Path, study: Study) -> Path:
         if dropped := _dropped(_before(path), study):
             earlier.parent.mkdir(exist_ok=True)
             ids = list(dict.fromkeys([*_ids(earlier), *(run.id for run in dropped)]))
-            write_json(earlier, signed({"format": EARLIER_FORMAT, "runs": ids}))  # first: what both name is the study's
+            write_json(earlier, signed({"format": EARLIER_FORMAT, "runs": ids}))  # first: the study's record wins
         write_json(path, signed({"format": FORMAT, **asdict(study), "variants": variants}))
     except OSError as error:
         raise ResLabError(
@@ -53,9 +53,9 @@ def record(root: Path, study: Study) -> Path:
 
 
 def record_plan(root: Path, plan: Plan) -> None:
-    """Write down which studies were asked together, in what order and, unless it is one command's, under what title.
+    """Record which studies were requested together, in order, and the plan's title unless a command joined them.
 
-    Nothing is written where that is known.
+    Nothing is written for a single study, or where nothing has changed.
     """
     asked = "" if JOINED in plan.name else plan.title, [study.name for study in plan.studies]
     if len(plan.studies) > 1 and asked != plan_asked(root):
@@ -64,7 +64,7 @@ def record_plan(root: Path, plan: Plan) -> None:
 
 
 def plan_asked(root: Path) -> tuple[str, list[str]]:
-    """Return the title and the names of the studies that were asked together last; nothing where there are none."""
+    """Return the title and the names of the studies last requested together; "" and [] where there are none."""
     try:
         found = read_json(root / PLAN) or {}
     except ResLabError:
@@ -76,12 +76,12 @@ def plan_asked(root: Path) -> tuple[str, list[str]]:
 
 
 def record_path(root: Path, name: str) -> Path:
-    """Return the file that a study of this name is recorded in."""
+    """Return the file of the record of this study."""
     return root / "studies" / f"{name}.json"
 
 
 def recorded(root: Path) -> tuple[list[Study], tuple[Problem, ...]]:
-    """Return the studies recorded below the folder of all runs, by name, and the records that cannot be used."""
+    """Return the studies recorded below the folder of all runs, sorted by name, and the unusable records."""
     studies: list[Study] = []
     problems: list[Problem] = []
     for path in sorted((root / "studies").glob("*.json")):
@@ -93,12 +93,12 @@ def recorded(root: Path) -> tuple[list[Study], tuple[Problem, ...]]:
 
 
 def asked_earlier(root: Path) -> dict[str, str]:
-    """Return, by the ids of runs, the study that asked for each before it was asked again for others."""
+    """Return, by run id, the study whose earlier version requested the run."""
     return {run: path.stem for path in sorted(_earlier(root).glob("*.json")) for run in _ids(path)}
 
 
 def replaced(root: Path, plan: Plan) -> Iterator[str]:
-    """Yield words on each study of the plan whose record asks for runs that are there and that the plan leaves out."""
+    """Yield a message for each study of the plan whose record requests existing runs that the plan leaves out."""
     before = {study.name: study for study in recorded(root)[0]}
     kept = {run for study in (before | {study.name: study for study in plan.studies}).values() for run in study.runs()}
     for study in plan.studies:
@@ -120,10 +120,10 @@ def replaced(root: Path, plan: Plan) -> Iterator[str]:
 
 
 def fetch_study(where: Place, name: str, root: Path) -> Study | None:
-    """Return a share's record of a study, and keep it below `root` unless one of this name is there and whole.
+    """Return a share's record of a study, and save it below `root` unless an undamaged one of this name is there.
 
-    None where the share has none.  Raises `DamagedError` where it is no record of this study, and `ResLabError` where
-    this ResLab is too old for it.
+    None where the share has none.  Raises `DamagedError` where it is not a record of this study, and `ResLabError`
+    where this ResLab is too old for it.
     """
     content = read(where, f"studies/{name}.json", _RECORD_BYTES)
     if content is None:
@@ -132,31 +132,32 @@ def fetch_study(where: Place, name: str, root: Path) -> Study | None:
     try:
         study = _study(parse_json(content, shown), shown)
         if study.name != name:
-            raise DamagedError(f"{shown} is of the study {study.name!r}")
+            raise DamagedError(f"{shown} records the study {study.name!r}")
     except DamagedError as error:
-        raise DamagedError(f"{error}; a share has it anew once someone who has the study pushes it") from None
+        raise DamagedError(f"{error}; someone who has the study can push it again") from None
     if not record_path(root, name).exists() or _is_damaged(record_path(root, name)):
         record(root, study)
     return study
 
 
 def push_study(where: Place, name: str, root: Path) -> str:
-    """Push the record of a study, and return ""; or why the share's stays: it is another, or has runs that this lacks.
+    """Push the record of a study and return ""; or return why the share keeps its own.
 
-    So a study may grow, and nobody's is replaced by one of the same name.
+    It keeps one with other words, or with runs that this lacks: a study may grow, but is not replaced by a different
+    one of the same name.
     """
     content = read(where, f"studies/{name}.json", _RECORD_BYTES)
-    with contextlib.suppress(DamagedError):  # what cannot be used is replaced
+    with contextlib.suppress(DamagedError):  # a damaged record is replaced
         there = None if content is None else _study(parse_json(content, name), name)
         mine = _before(record_path(root, name))
         if there is not None and mine is not None and not _has_all(mine, there):
-            return "the share has another study of this name, which stays; push yours under another name"
+            return "the share keeps a different study of this name; push yours under another name"
     where.write(f"studies/{name}.json", record_path(root, name))
     return ""
 
 
 def _has_all(study: Study, other: Study) -> bool:
-    """Say whether a study has the words and all runs of another."""
+    """Return whether a study has the words and all runs of another."""
     own, others = ((one.title, one.question, one.expectation, one.kind, one.answers) for one in (study, other))
     return own == others and set(other.runs()) <= set(study.runs())
 
@@ -186,14 +187,14 @@ def _is_damaged(path: Path) -> bool:
 
 
 def _before(path: Path) -> Study | None:
-    """Return the study that is recorded in a file; None where there is none that can be used."""
+    """Return the study recorded in a file; None where there is no usable one."""
     with contextlib.suppress(ResLabError):
         return _read(path)
     return None
 
 
 def _study(content: Json, shown: str) -> Study:
-    """Return the study that the content of a record is of; raise `ResLabError` where it is none."""
+    """Return the study in the content of a record; raise `ResLabError` where it is not a usable one."""
     try:
         if content.pop("format") > FORMAT:
             raise ResLabError("it was written by a newer ResLab; update this one")
@@ -210,7 +211,7 @@ def _study(content: Json, shown: str) -> Study:
 
 
 def _check_kinds(study: Study) -> None:
-    """Raise `DamagedError` where a value is not of the kind that its field has."""
+    """Raise `DamagedError` where a field has a value of the wrong type."""
     wrong = [
         name for name in ("name", "title", "question", "expectation", "kind") if not _is_text(getattr(study, name))
     ]
@@ -229,7 +230,7 @@ def _check_kinds(study: Study) -> None:
     if not all(_is_factor(factor) for one in study.variants for factor in one.factors):
         wrong.append("factors")
     if wrong:
-        raise DamagedError(f"{wrong[0]} has a value that no study has")
+        raise DamagedError(f"{wrong[0]} has an invalid value")
 
 
 def _is_text(value: object) -> bool:
@@ -252,7 +253,7 @@ def _as_value(value: Any) -> Any:
 
 
 def _dropped(before: Study | None, study: Study) -> list[Run]:
-    """Return the runs that a study asked for before and does not now."""
+    """Return the runs that a study requested before and no longer does."""
     now = set(study.runs())
     return [run for run in before.runs() if run not in now] if before is not None else []
 
@@ -262,7 +263,7 @@ def _earlier(root: Path) -> Path:
 
 
 def _ids(path: Path) -> list[str]:
-    """Return the ids in a file of earlier runs; none where it cannot be used: a report then knows less."""
+    """Return the ids in a file of earlier runs; [] where it is unusable: a report then just knows less."""
     with contextlib.suppress(ResLabError):
         content = read_json(path) or {}
         if content.get("format") == EARLIER_FORMAT and isinstance(content.get("runs"), list):

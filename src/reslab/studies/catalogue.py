@@ -19,18 +19,18 @@ from reslab.studies.study import OTHER_RUNS, OTHERS, Options, Plan, Study, Varia
 from reslab.studies.words import ABOVE, Words, in_the_users, users_words, words_of
 
 PLANS: dict[str, Path] = {"assignment": ASSIGNMENT}
-"""What asks several studies at once."""
+"""ResLab's own plans, which have several studies each."""
 
 CHAPTERS: dict[str, Callable[[Study, Words], Chapter]] = {
     **{name: question.chapter for name, question in QUESTIONS.items()},
     own.CUSTOM: own.chapter,
     OTHERS: own.chapter,
 }
-"""What answers each kind of study."""
+"""The chapter that answers each kind of study."""
 
 
 def ask(name: str, options: Options) -> Study:
-    """Return ResLab's own study of this name; an unknown one raises `ResLabError` with the known and the nearest."""
+    """Return ResLab's own study of this name; raise `ResLabError`, with the known and the nearest, for any other."""
     if name not in QUESTIONS:
         known = [*QUESTIONS, *PLANS]
         raise ResLabError(
@@ -40,7 +40,7 @@ def ask(name: str, options: Options) -> Study:
 
 
 def ask_all(question: str | Path, options: Options) -> Plan:
-    """Return the plan of a TOML file or of this name, or the study of this name as a plan of one.
+    """Return the plan in a TOML file or of this name, or the study of this name as a plan of one.
 
     Raises `ResLabError` for an unknown name, and as `read_plan` does.
     """
@@ -51,13 +51,13 @@ def ask_all(question: str | Path, options: Options) -> Plan:
 
 
 def studies_of(root: Path, tables: Tables) -> tuple[list[Study], list[Problem]]:
-    """Return the studies below a folder, then other runs; and records of no use.
+    """Return the studies below a folder, with other runs last, and the problems with unusable records.
 
-    Those that were asked together last come in that order, then ResLab's own in theirs, then the user's by name.
+    Studies last requested together come first, in that order, then ResLab's own in theirs, then the user's by name.
     """
     found, problems = recorded(root)
     newer = [
-        Problem(record_path(root, one.name), f"the study {one.name} was asked by a newer ResLab; update this one")
+        Problem(record_path(root, one.name), f"the study {one.name} is from a newer ResLab; update this one")
         for one in found
         if one.kind not in CHAPTERS
     ]
@@ -71,8 +71,8 @@ def studies_of(root: Path, tables: Tables) -> tuple[list[Study], list[Problem]]:
 def others(tables: Tables, studies: Sequence[Study], earlier: Mapping[str, str] | None = None) -> Study | None:
     """Return a study of every run in the tables that belongs to none of the studies; None where there is none.
 
-    Runs of one recipe on different images are different variants.  `earlier` has, by the ids of runs, the study that
-    asked for each before it was asked again (see `studies.asked`).
+    Runs of one recipe on different images are different variants.  `earlier` has, by run id, the study whose earlier
+    version requested the run (see `studies.asked`).
     """
     known = [run.id for study in studies for run in study.runs()]
     order = ("dataset", "family", "depth", "length", "recipe_id", "seed")
@@ -98,7 +98,7 @@ def others(tables: Tables, studies: Sequence[Study], earlier: Mapping[str, str] 
 
 
 def chapter_of(study: Study, runs_root: Path | None = None) -> Chapter:
-    """Return the chapter that answers a study, in ResLab's words, or a user's beside the runs (see `studies.words`)."""
+    """Return the chapter that answers a study, in ResLab's words or a user's beside the runs (see `studies.words`)."""
     words = words_of(study.kind)
     return CHAPTERS[study.kind](study, words if runs_root is None else in_the_users(words, runs_root, study.name))
 

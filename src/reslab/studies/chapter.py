@@ -1,4 +1,4 @@
-"""The chapter of every study, in one order: answer, key figure, sizes; then why, curves, and what was run."""
+"""The chapter of a study, always in the same order: answer, key figure, sizes; then why, curves, and what was run."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -35,11 +35,11 @@ from reslab.studies.study import OTHERS, Study
 from reslab.studies.words import words_of
 
 SHORT_TITLE = 30
-"""Letters of a title of the user's own that has room above a chart of the overview."""
+"""Most letters of a user's title that fit above a chart of the overview."""
 
 
 def find(study: Study, tables: Tables, chapter: Chapter) -> Findings:
-    """Return what a study's groups show, from whatever has been run; without answers where nothing has finished."""
+    """Return what a study's groups show so far; without answers where nothing has finished."""
     groups, short = study.groups(tables), chapter.short or chapter.label
     pairs = [pair for _, own in by_dataset(groups) for pair in chapter.pairs(own)]
     every = compare([*pairs, *chapter.across(groups)])
@@ -59,7 +59,7 @@ def strip(found: Findings, chapter: Chapter) -> Strip:
 
 
 def _apart(found: Findings) -> Axis:
-    """Return settings side by side by their labels; two parts of each, as in "fast, depth 20", are place and series."""
+    """Return an axis of settings by their labels; labels in two parts, as in "fast, depth 20", are place and series."""
     parts = {group.recipe: found.short(group).partition(", ") for group in found.done}
     firsts, seconds = ({part[at] for part in parts.values()} for at in (0, 2))
     if len(firsts) > 1 and len(seconds) > 1 and "" not in seconds:
@@ -68,12 +68,12 @@ def _apart(found: Findings) -> Axis:
 
 
 def varied(chapter: Chapter) -> str:
-    """Return what was varied, as the head of a column."""
+    """Return what was varied, as the title of a column."""
     return opened(chapter.varied or chapter.words("varied"))
 
 
 def write(found: Findings, chapter: Chapter) -> list[Block]:
-    """Return the whole chapter, from whatever has been run."""
+    """Return the whole chapter, from whatever has been run so far."""
     study, words = found.study, found.words
     blocks: list[Block | None] = [
         Prose(study.question),
@@ -92,12 +92,12 @@ def write(found: Findings, chapter: Chapter) -> list[Block]:
 
 
 def _is_empty(block: Block) -> bool:
-    """Return whether a block has no words, as where a user has left them empty."""
+    """Return whether a block has no words, e.g. because a user left them empty."""
     return not (block.items if isinstance(block, Bullets) else getattr(block, "text", True))
 
 
 def _expected(found: Findings, chapter: Chapter) -> str:
-    """Return what was expected and whether it came true, as far as it is resolved, unless a user expects it."""
+    """Return what was expected and, unless a user has reworded it, how far it is shown to have come true."""
     text = found.words("expected", text=found.study.expectation)
     own, told = (words.texts.get("expectation") for words in (words_of(found.study.kind), found.words))
     if not found.answers or own != told:
@@ -117,7 +117,7 @@ def _expected(found: Findings, chapter: Chapter) -> str:
 
 
 def _contrary(compared: Sequence[Compared], found: Findings) -> str:
-    """Return what differs the other way than expected, as in "a has a higher test error than b and c (CIFAR-10)"."""
+    """Return what differs contrary to expectation, as in "a has a higher test error than b and c (CIFAR-10)"."""
     where: dict[tuple[str, str, str], list[str]] = {}
     for one in compared:
         key = str(one.kind), found.label(one.second), found.label(one.first)
@@ -133,7 +133,10 @@ def _contrary(compared: Sequence[Compared], found: Findings) -> str:
 
 
 def _results(found: Findings, chapter: Chapter) -> Blocks:
-    """Return the key figure and the tables of errors and comparisons; of one group alone other tables say it."""
+    """Return the key figure and the tables of errors and comparisons.
+
+    Figure and errors are left out where nothing is compared and the table of published figures has them.
+    """
     axis, published = chapter.axis, chapter.published
     figure = (
         factor_figure("final", found.groups, Axis("variant", chapter.label, by_row=True))
@@ -172,14 +175,14 @@ def _results(found: Findings, chapter: Chapter) -> Blocks:
 
 
 def _without_verdicts(table: Table) -> Table:
-    """Return a table as a handout has it: what the differences show is for its reader to say."""
+    """Return a table as in a handout, without verdicts: its reader is to say what the differences show."""
     kept = [place for place, column in enumerate(table.columns) if column.title not in ("Verdict", "Corrected p")]
     rows = tuple(tuple(row[place] for place in kept) for row in table.rows)
     return replace(table, columns=tuple(table.columns[place] for place in kept), rows=rows)
 
 
 def _details(found: Findings, chapter: Chapter) -> Blocks:
-    """Return reasons, what was measured on the networks, published figures, and the questions of the study's own."""
+    """Return reasons, what was measured on the networks, the study's own sections, and published figures."""
     heading, words = Heading(found.words("headings.why")), found.words
     if not found.study.answers:
         return [heading, Note(words("handout"))]
@@ -192,7 +195,7 @@ def _details(found: Findings, chapter: Chapter) -> Blocks:
 
 
 def _curves(found: Findings, chapter: Chapter) -> Blocks:
-    """Return the training and test curves, and what the curves show."""
+    """Return the training and test curves, and what they show."""
     curves = Curves(found.groups, chapter.label, chapter.along, chapter.ordered)
     if not curves.begun:
         return []
@@ -205,7 +208,7 @@ def _curves(found: Findings, chapter: Chapter) -> Blocks:
 
 
 def _run(found: Findings, chapter: Chapter) -> Blocks:
-    """Return the recipe, that of the base alone where the exhibits tell how others differ."""
+    """Return the recipe; only that of the base where the exhibits show how others differ."""
     table: Table = recipe_table("recipe", found.groups)
     if chapter.base is not None:
         told = recipe_table("recipe", [group for group in found.groups if chapter.base(group)])
@@ -214,7 +217,7 @@ def _run(found: Findings, chapter: Chapter) -> Blocks:
 
 
 def _drawn(groups: Sequence[Group], axis: Axis | None) -> list[Group]:
-    """Return the groups of data sets with several places on the axis; all where no data set has."""
+    """Return the groups on data sets with several places on the axis; all groups where no data set has several."""
     if axis is None:
         return list(groups)
     wide = [name for name in datasets_of(groups) if len({axis.place(group) for group in on_dataset(groups, name)}) > 1]

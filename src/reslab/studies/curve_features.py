@@ -1,4 +1,4 @@
-"""What can be recognised in curves, in words: steps at changes of rate, unrest, the gap at the end."""
+"""Features of the curves in words: steps where the rate changes, unrest, the gap at the end."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ _ORDINALS = ("first", "second", "third")
 
 
 def curve_features(done: Sequence[Group], label: Label, words: Words) -> str:
-    """Return what the curves of groups with finished runs show ([[appendix-steps]] has the steps)."""
+    """Return what the curves of groups with finished runs show (the steps are in [[appendix-steps]])."""
     drops, unrest = drops_of(done), [ends for group in done if (ends := unrest_of(group)) is not None]
     ways = {way_of(group) for group in done}
     return words(
@@ -30,7 +30,7 @@ def curve_features(done: Sequence[Group], label: Label, words: Words) -> str:
 
 
 def _drop(drop: Drop) -> dict[str, object]:
-    """Return what a text has of one drop of the rate: when it is, and how the curves step there."""
+    """Return a text's values for one drop of the rate: when it occurs, and how the curves step there."""
     falling = sum(fall > 0 for fall in drop.falls)
     return {
         "ordinal": _ORDINALS[drop.place],
@@ -43,7 +43,7 @@ def _drop(drop: Drop) -> dict[str, object]:
 
 
 def _rises(done: Sequence[Group], label: Label) -> list[dict[str, object]]:
-    """Return what a text has of curves that rise again after a drop of the rate."""
+    """Return a text's values for curves that rise again after a drop of the rate."""
     name = placed(done, label)
     return [
         {
@@ -58,7 +58,7 @@ def _rises(done: Sequence[Group], label: Label) -> list[dict[str, object]]:
 
 
 def _at_chance(done: Sequence[Group], label: Label, words: Words) -> str:
-    """Return which groups began with epochs of guessing in training, and how many they were in the slowest seed."""
+    """Return which groups begin by guessing in training, and for how many epochs in the slowest seed."""
     name, parts = placed(done, label), []
     for group in done:
         if (ends := leaving_chance(group)) is not None:
@@ -68,7 +68,7 @@ def _at_chance(done: Sequence[Group], label: Label, words: Words) -> str:
 
 
 def _gaps(done: Sequence[Group], label: Label) -> str:
-    """Return by how much test and training errors differ at the end, at the extremes of each data set."""
+    """Return the smallest and the largest gap between test and training error at the end, by data set."""
     parts, several = [], len(by_dataset(done)) > 1
     for dataset, own in by_dataset(done):
         least, most = (end(own, key=lambda group: group.gap) for end in (min, max))

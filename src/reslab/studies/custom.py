@@ -1,6 +1,6 @@
-"""A study of the user's own, as a TOML file has it: see "A study of your own" in docs/studies.md.
+"""A study of the user's own, read from a TOML file: see "A study of your own" in docs/studies.md.
 
-`preset`, `dataset`, `depth` and `epochs` may stand in [vary] and [[variants]], too; a grid is combined with each of the
+`preset`, `dataset`, `depth` and `epochs` may also be in [vary] and [[variants]]; a grid is combined with each of the
 variants.
 """
 
@@ -22,7 +22,7 @@ from reslab.studies.study import MOST_SEEDS, OTHER_RUNS, PRESET, SEEDS, TAKEN, O
 Table = Mapping[str, Any]
 
 MOST_VARIANTS = 10_000
-"""Variants that a study may have: a grid of more is a slip, and takes all memory."""
+"""Most variants of a study: a larger grid is a mistake and exhausts memory."""
 
 _BASE: dict[str, Scalar] = {"preset": PRESET, "dataset": "cifar10", "depth": 20}
 _KEYS = ("name", "title", "question", "expectation", *_BASE, "epochs", "seeds", "answers", "recipe", "vary", "variants")
@@ -30,14 +30,14 @@ _VARIED = tuple(dict.fromkeys(("preset", "epochs", *written_fields())))
 
 
 def read_study(content: Table, options: Options) -> Study:
-    """Return the study that a file asks; data sets, epochs, seeds, precision and recipe of the options come first.
+    """Return the study in a file; data sets, epochs, seeds, precision and recipe of the options override the file.
 
-    Fields that [vary] or [[variants]] set come before the recipe of the options; data sets take the place of those in
-    [vary], and otherwise an option for what they set is refused.  Raises `ResLabError` with the key and the allowed
-    values.
+    Fields set in [vary] or [[variants]] override the recipe of the options.  Data sets of the options replace those in
+    [vary]; any other option for what [vary] or [[variants]] set is an error.  Raises `ResLabError` with the key and
+    the allowed values.
     """
     if misplaced := [key for key in content if key not in _KEYS and key in written_fields()]:
-        raise ResLabError(f"{misplaced[0]}: it is a field of the recipe; write it below a line [recipe]")
+        raise ResLabError(f"{misplaced[0]}: this is a field of the recipe; write it below a line [recipe]")
     if plural := [key for key in content if key not in _KEYS and key.removesuffix("s") in _VARIED]:
         raise ResLabError(f"{plural[0]}: there is no such key; for several write [vary] {plural[0][:-1]} = [...]")
     check_keys("", content, _KEYS)
@@ -49,7 +49,7 @@ def read_study(content: Table, options: Options) -> Study:
     check_keys("[recipe] ", fixed, written_fields(), "field")
     if twice := [key for key in fixed if key in grid or (key == "depth" and key in content)]:
         other = "in [vary]" if twice[0] in grid else "above"
-        raise ResLabError(f"[recipe] {twice[0]}: it is given {other}, too; keep it in one of them")
+        raise ResLabError(f"[recipe] {twice[0]}: also given {other}; keep only one")
     fixed |= options.recipe
     given = {"dataset": options.datasets, "epochs": options.epochs, "precision": options.precision}
     kept = varied(content) - ({"dataset"} & grid.keys())
@@ -101,14 +101,14 @@ def _variants(
         for values in itertools.product(*grid.values()):
             combination = dict(zip(grid, values, strict=True))
             if twice := [key for key in combination if key in own]:
-                raise ResLabError(f"[[variants]] {label!r}: {twice[0]} is in [vary] too; keep it in one of them")
+                raise ResLabError(f"[[variants]] {label!r}: {twice[0]} is also in [vary]; keep only one")
             factors = {**own, **combination}
             where = f"[[variants]] {label!r}" if own else "[vary]" if combination else "[recipe]"
             try:
                 recipe = _recipe({**base, **fixed, **factors})
             except ResLabError as error:
                 places = dict.fromkeys(base, "") | dict.fromkeys(fixed, "[recipe]") | dict.fromkeys(factors, where)
-                key = str(error).split(" ", 1)[0]  # what the message is about
+                key = str(error).split(" ", 1)[0]  # messages begin with the field
                 place = places.get(key, where)
                 raise ResLabError(f"{place}: {error}" if place else str(error)) from None
             words = [
@@ -131,7 +131,7 @@ def _recipe(values: Table) -> Recipe:
 
 
 def _grid(content: Table) -> dict[str, list[Any]]:
-    """Return the grid of a file, [vary]: the values of each field; every combination is a variant."""
+    """Return a file's grid, [vary]: the values of each field; every combination is a variant."""
     grid = _table(content, "vary")
     check_keys("[vary] ", grid, _VARIED, "field")
     for key, values in grid.items():
@@ -141,20 +141,20 @@ def _grid(content: Table) -> dict[str, list[Any]]:
         seen: set[Any] = set()
         for one in values:
             if one in seen:
-                raise ResLabError(f"[vary] {key}: the same value is there twice: {one!r}")
+                raise ResLabError(f"[vary] {key}: the value {one!r} appears twice")
             seen.add(one)
     return grid
 
 
 def _listed(content: Table) -> list[tuple[str, Table]]:
-    """Return the listed variants as (label, fields); one without label or fields where none are listed."""
+    """Return the listed variants as (label, fields); where none are listed, one without label or fields."""
     if "variants" not in content:
         return [("", {})]
     found: list[tuple[str, Table]] = []
     for number, own in enumerate(tables(content, "variants"), start=1):
         label = own.get("label")
         if not isinstance(label, str) or not label.strip():
-            raise ResLabError(f"[[variants]] number {number}: label: needed, some text")
+            raise ResLabError(f"[[variants]] number {number}: label: must be some text in quotes")
         fields = {key: value for key, value in own.items() if key != "label"}
         check_keys(f"[[variants]] {label!r} ", fields, _VARIED, "field")
         found.append((label.strip(), fields))
@@ -173,12 +173,12 @@ def _seeds(content: Table) -> tuple[int, ...]:
 
 
 def answered(content: Table) -> bool:
-    """Return whether the report answers, or leaves that to its reader."""
+    """Return whether the report gives answers, or leaves them to its reader."""
     return checked(content, "answers", lambda found: isinstance(found, bool), "true or false") is not False
 
 
 def text(content: Table, key: str) -> str:
-    """Return a text of the file, "" where there is none."""
+    """Return a text of the file; "" where there is none."""
     return str(checked(content, key, lambda found: isinstance(found, str), "text in quotes") or "").strip()
 
 
@@ -201,7 +201,7 @@ def is_list_of(kind: type, found: Any) -> bool:
 
 
 def checked(content: Table, key: str, holds: Callable[[Any], bool], what: str) -> Any:
-    """Return a value of the file, None where there is none; raise `ResLabError` where it is not `what` it must be."""
+    """Return a value of the file, None where there is none; raise `ResLabError` unless it `holds`, naming `what`."""
     found = content.get(key)
     if key in content and not holds(found):
         raise ResLabError(f"{key}: must be {what}, not {found!r}")
@@ -209,11 +209,11 @@ def checked(content: Table, key: str, holds: Callable[[Any], bool], what: str) -
 
 
 MOST_LISTED = 20
-"""Names that an error lists where it knows the one that is meant."""
+"""Most names that an error lists where it also suggests the nearest."""
 
 
 def check_keys(where: str, table: Table, known: Collection[str], noun: str = "key") -> None:
-    """Raise `ResLabError` for a key of a table that is none of the known ones; `where` the table stands comes first."""
+    """Raise `ResLabError`, beginning with `where`, for a key of a table that is not one of the known ones."""
     for key in table:
         if key not in known:
             close, listed = nearest(key, known), f"; the {noun}s are {', '.join(known)}"

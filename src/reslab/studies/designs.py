@@ -1,4 +1,4 @@
-"""How studies are designed: base recipes from the options, what is changed about them, what is compared with what."""
+"""Design of studies: base recipes from the options, what is changed in them, and what is compared with what."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ BOTH = (TEN, HUNDRED)
 """The data sets of the assignment."""
 
 Asked = tuple[str, Recipe, Mapping[str, Scalar]]
-"""What is particular about a variant in words, its recipe, and what is particular as values."""
+"""A variant's distinguishing words, its recipe, and its distinguishing values."""
 
 
 def study_of(
@@ -32,10 +32,10 @@ def study_of(
     diagnostics_during: tuple[str, ...] = (),
     **values: object,
 ) -> Study:
-    """Return the study of a question of ResLab's own: its words, with their values, and what it asks.
+    """Return the study of one of ResLab's own questions: its words, filled with `values`, and its variants.
 
-    A label names the network and the data set, too, and so stands alone; a recipe that came before is left out.
-    Raises `ResLabError` where the network leaves nothing to compare: all values of a factor give it one recipe.
+    Labels include network and data set, so they are complete by themselves; a repeated recipe is left out.  Raises
+    `ResLabError` where the network leaves nothing to compare: all values of a factor give it the same recipe.
     """
     if unknown := {*diagnostics, *diagnostics_during} - set(PASSES):
         raise ResLabError(f"there is no diagnostic {min(unknown)!r}; there are {', '.join(PASSES)}")
@@ -60,21 +60,21 @@ def study_of(
 
 
 def _check_own(name: str, asked: Sequence[Asked], kept: Collection[Recipe]) -> None:
-    """Raise `ResLabError` where a network of the user's own is all that is left of several on a data set."""
+    """Raise `ResLabError` where all variants on a data set are one and the same network of the user's own."""
     times = Counter(recipe.dataset for _, recipe, _ in asked)
     distinct = Counter(recipe.dataset for recipe in kept)
     for recipe in kept:
         if recipe.network and times[recipe.dataset] > distinct[recipe.dataset] == 1:
             raise ResLabError(
-                f"{name} compares networks that ResLab builds, and {network_name(recipe)} is one network in all of its "
-                "settings; ask a study of your own that varies network"
+                f"{name} compares networks that ResLab builds, but {network_name(recipe)} is the same network in all "
+                "of its settings; write a study of your own that varies network"
             )
 
 
 def _check_factors(name: str, asked: Iterable[Asked], kept: Mapping[Recipe, Variant]) -> None:
-    """Raise `ResLabError` where a network has one recipe for all values of a factor.
+    """Raise `ResLabError` where a network has the same recipe for all values of a factor.
 
-    Where it has one for some of them, as in fidelity for changes that it cannot have, these are left out.
+    Where only some values share a recipe, as changes in fidelity that do not apply, the repeated ones are left out.
     """
     wanted: dict[tuple[str, str, str], list[Scalar]] = {}
     left: dict[tuple[str, str, str], set[Scalar | None]] = {}
@@ -88,15 +88,15 @@ def _check_factors(name: str, asked: Iterable[Asked], kept: Mapping[Recipe, Vari
             _, network, factor = place
             listed = listing(map(str, dict.fromkeys(values)))
             raise ResLabError(
-                f"{name} compares {factor} {listed}, and {network} has one recipe for all of them; ask it of other "
+                f"{name} compares {factor} {listed}, but {network} has the same recipe for all of them; use other "
                 "networks, as with family residual"
             )
 
 
 def base_recipe(options: Options, dataset: str, depth: int, family: str | None = None) -> Recipe:
-    """Return the recipe from which a study's own factors follow: the preset, as the options change it.
+    """Return the recipe that a study varies: the preset, as changed by the options.
 
-    A `family` that the study varies comes before that of the options.
+    A `family` that the study varies overrides that of the options.
     """
     changes = dict(options.recipe) if family is None else {**dict(options.recipe), "family": family}
     of_family = cast(str | None, changes.get("family"))
@@ -106,15 +106,16 @@ def base_recipe(options: Options, dataset: str, depth: int, family: str | None =
 
 
 def bases(options: Options, depths: Sequence[int]) -> list[Recipe]:
-    """Return the base recipe on each data set at each depth: those asked for, else the assignment's and `depths`.
+    """Return the base recipe on each data set at each depth: those requested, else the assignment's and `depths`.
 
-    Raises `ResLabError` where the preset is of ImageNet's networks, which have other depths and other images.
+    Raises `ResLabError` where the preset is for ImageNet networks and depths or data sets are not given: the defaults
+    do not fit them.
     """
     preset = PRESETS.get(options.preset or PRESET)
     if preset is not None and preset.recipe.family in IMAGENET_FAMILIES and not (options.depths and options.datasets):
         raise ResLabError(
-            f"the preset {options.preset} is of ImageNet's networks: say which, as in --depths 18,34, and on which "
-            "images, as in --dataset imagefolder"
+            f"the preset {options.preset} is for ImageNet networks: choose depths, as in --depths 18,34, and images, "
+            "as in --dataset imagefolder"
         )
     return [
         base_recipe(options, dataset, depth)
@@ -124,12 +125,12 @@ def bases(options: Options, depths: Sequence[int]) -> list[Recipe]:
 
 
 def steps(line: Groups) -> Pairs:
-    """Return each group of a line with the next, and the first with the last."""
+    """Return pairs of each group in a line with the next, and of the first with the last."""
     return [*pairwise(line), *([(line[0], line[-1])] if len(line) > 2 else [])]
 
 
 def with_base(study: Study, name: str, value: Scalar) -> Callable[[Groups], Pairs]:
-    """Return what compares each base, which has this value of a factor, with all others of its depth."""
+    """Return a function that pairs each base, a group with this value of a factor, with all others of its depth."""
     base = of_factor(study, name, value)
     if not base:
         known = dict.fromkeys(f"{factor} {number}" for one in study.variants for factor, number in one.factors)
@@ -142,7 +143,7 @@ def with_base(study: Study, name: str, value: Scalar) -> Callable[[Groups], Pair
 
 
 def of_factor(study: Study, name: str, value: Scalar) -> set[Recipe]:
-    """Return the recipes of the variants that have this value of a factor, as the base has."""
+    """Return the recipes of the variants that have this value of a factor."""
     return {variant.recipe for variant in study.variants if dict(variant.factors).get(name) == value}
 
 
@@ -152,7 +153,7 @@ def several_depths(study: Study) -> bool:
 
 
 def with_network(study: Study, label: Label) -> Label:
-    """Return a label that names the network, too, where a study has several depths."""
+    """Return a label that also names the network where a study has several depths."""
     if not several_depths(study):
         return label
     return lambda group: f"{label(group)}, {network_name(group.recipe)}"

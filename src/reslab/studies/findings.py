@@ -1,4 +1,4 @@
-"""What a chapter is made from: the groups that a study asked, what they show beside each other, and its answers."""
+"""What a chapter is made from: a study's groups, their comparisons, and the answers."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,23 +13,23 @@ from reslab.studies.study import Study
 from reslab.studies.words import Words
 
 MOST_SIZES = 2
-"""Differences that a clause tells one by one."""
+"""Most differences that a clause lists one by one."""
 
 Groups = Sequence[Group]
 Pairs = list[tuple[Group, Group]]
-"""Comparisons to be made: each (what with, what)."""
+"""Comparisons to be made, as (base, what is compared with it)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """A part of an answer: what is said, and the verdicts that it is said of, which are of one kind."""
+    """A part of an answer: its words, and the verdicts behind them, all of one kind."""
 
     words: str
     verdicts: tuple[Verdict, ...] = ()
 
     @property
     def sizes(self) -> str:
-        """The difference of each verdict in points with its interval, as a cell of a table; of many the ends."""
+        """The differences in points with their intervals, as a cell of a table; the range if there are many."""
 
         def told(size: str, ends: str, level: str) -> str:
             marked = ends if level == "95%" else f"{ends}, {level}"
@@ -45,9 +45,9 @@ class Clause:
         return f"{self.words} ({sizes}{unit})" if sizes else self.words
 
     def _sizes(self, told: Callable[[str, str, str], str]) -> str:
-        """Return the differences, each `told` from its size, its interval and the level of that.
+        """Return the differences, each formatted by `told` from its size, its interval and the interval's level.
 
-        Resolved ones have no sign, for the words have it.
+        Resolved ones have no sign: the words give the direction.
         """
         resolved = all(one.resolved for one in self.verdicts)
 
@@ -67,7 +67,7 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was found in one place, as on a data set, in a dozen words."""
+    """What was found in one place, such as a data set, in a dozen words."""
 
     where: str
     clauses: tuple[Clause, ...]
@@ -89,7 +89,7 @@ class Answer:
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
-        """Those that it rests on."""
+        """The verdicts behind the answer."""
         return tuple(verdict for one in self.clauses for verdict in one.verdicts)
 
     @property
@@ -104,9 +104,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a chapter is made from: the groups asked, those with a result, and what was compared.
+    """What a chapter is made from: a study's groups, their comparisons, and the answers.
 
-    `label` names a group among those of its data set, `full` among all, `short` by what is varied alone.
+    `label` names a group among those on its data set, `full` among all, `short` only by what is varied.
     """
 
     study: Study
@@ -116,7 +116,7 @@ class Findings:
     short: Label
     words: Words
     ordered: bool = True
-    """Whether what is varied has an order, from less to more."""
+    """Whether what is varied is ordered, from less to more."""
     answers: Sequence[Answer] = ()
     across: Sequence[Compared] = ()
     """Comparisons between data sets."""
@@ -128,7 +128,7 @@ class Findings:
 
     @property
     def in_full(self) -> bool:
-        """Whether something was trained as long as the paper's networks: such studies come first in a report."""
+        """Whether any group trained as long as the paper's networks: such studies come first in a report."""
         return any(map(is_full, self.done))
 
     @property
@@ -142,5 +142,5 @@ class Findings:
         return placed(self.groups, self.label)
 
     def listed(self, compared: Sequence[Compared]) -> str:
-        """List what was compared with a base, by data set where there are several."""
+        """List the groups compared with a base, by data set where there are several."""
         return by_dataset(list({one.second.label: one.second for one in compared}.values()), self.label, self.done)

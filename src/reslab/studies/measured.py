@@ -1,4 +1,4 @@
-"""Why it happens: what was measured on the trained networks, shown and said, or that it was not measured."""
+"""Reasons from what was measured on the trained networks, or how to measure it."""
 
 import statistics
 from collections.abc import Callable
@@ -33,20 +33,20 @@ from reslab.studies.findings import Findings
 from reslab.studies.question import Blocks
 
 VANISHED = 0.01
-"""Share of the last inner layers' gradient below which that of the first ones counts as vanished."""
+"""Fraction of the last inner layers' gradient below which that of the first ones counts as vanished."""
 
 TELLING = 1.25
-"""Times that effective rates must differ more, or less, than the rates to be worth a figure."""
+"""Factor by which effective rates must differ more, or less, than the rates to be worth a figure."""
 
 MOST_LISTED = 8
-"""Networks whose figures are listed one by one."""
+"""Most networks whose figures are listed one by one."""
 
 Shares = dict[tuple[str, str], float]
-"""How much gradient reaches the first layers, by a network's name and the moment."""
+"""How much gradient reaches the first layers, by network name and moment."""
 
 
 def measured(found: Findings) -> Blocks:
-    """Return what was measured of what the study wants, with what it shows; how to measure it where nothing was."""
+    """Return what was measured of the study's diagnostics, with what it shows; or how to measure them."""
     wanted, words = found.study.diagnostics, found.words
     runs = [run for group in found.groups for run in group.finished["run_id"].to_list()]
     if not wanted or not runs:
@@ -58,9 +58,9 @@ def measured(found: Findings) -> Blocks:
 
 
 def effective(found: Findings) -> Blocks:
-    """Return the effective rates, where they differ otherwise than the rates do.
+    """Return the effective rates where they differ by another factor than the rates.
 
-    Nothing where no norm was recorded, or not of what others are compared with.
+    [] where no norms were recorded, or not for the groups that others are compared with.
     """
     bases = [one.first for one in found.compared]
     if not all(map(has_effective_rates, bases)):
@@ -77,9 +77,9 @@ def effective(found: Findings) -> Blocks:
 
 
 def sharpness(found: Findings) -> Blocks:
-    """Return the curvature along the training and how near it comes to what the rate allows; nothing of the end alone.
+    """Return the curvature during the training and how near it comes to the stability limit; [] without a figure.
 
-    Means over the runs measured; the share is of the eigenvalue in the stability limit of the rate then in force.
+    Both are means over the runs measured, with the limit at the rate then in force.
     """
     figure = sharpness_figure("sharpness", found.groups, found.label, ordered=found.ordered)
     if figure is None:
@@ -112,7 +112,7 @@ def _responses(found: Findings) -> Blocks:
 
 
 def _gradients(found: Findings) -> Blocks:
-    """Return the gradient norms by layer and whether they vanish; nothing where they were not measured."""
+    """Return the gradient norms by layer and whether they vanish; [] where they were not measured."""
     figure = gradients_figure("gradients", found.groups, found.label, ordered=found.ordered)
     if figure is None:
         return []
@@ -148,7 +148,7 @@ def _gradients(found: Findings) -> Blocks:
 
 
 def _reaching(shares: Shares) -> str:
-    """Return each of a few shares before training, else the smallest and the largest, and of what they are."""
+    """Return each of a few shares before training, else the smallest and the largest, with their networks."""
     moments = {moment for _, moment in shares}
     if moments == {"initial"} and len(shares) <= MOST_LISTED:
         texts = evenly(list(shares.values()))
@@ -173,7 +173,7 @@ def _surface(found: Findings) -> Blocks:
 
 
 def _curvature(found: Findings) -> Blocks:
-    """Return how far below the stability limit the networks end, and the curvature along the training."""
+    """Return how the curvature at the end compares with the stability limit, and the curvature during the training."""
     known = [(share, found.full(group)) for group in found.groups if (share := share_of_limit(group)) is not None]
     if not known:
         return []
@@ -196,7 +196,7 @@ def _curvature(found: Findings) -> Blocks:
 
 
 def _noise(found: Findings) -> Blocks:
-    """Return whether the noise is larger than the batches, and the noise along the training."""
+    """Return whether the gradient noise scale exceeds the batch size, and the noise scale during the training."""
     measured = [group for group in found.groups if noise_known(group)]
     if not measured:
         return []
@@ -206,7 +206,7 @@ def _noise(found: Findings) -> Blocks:
 
 
 def _gap(found: Findings) -> Blocks:
-    """Return a reference to the gaps, which the appendix has of all networks."""
+    """Return a reference to the appendix, which has the gaps of all networks; [] where none was measured."""
     known = any(figure_of(group, "gap", "error_gap").n for group in found.groups)
     return [Prose(found.words("measured.gap"))] if known else []
 
@@ -219,4 +219,4 @@ _SECTIONS: dict[str, Callable[[Findings], Blocks]] = {
     "noise-scale": _noise,
     "gap": _gap,
 }
-"""What each diagnostic shows; nothing where it was not measured."""
+"""The section for each diagnostic; empty where it was not measured."""

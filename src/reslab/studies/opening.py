@@ -1,4 +1,4 @@
-"""The opening of a report: a row for each place of a question, with answer, size and link; and one sheet of charts."""
+"""The opening of a report: a table of answers with sizes and links, and one sheet of charts."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,14 +14,14 @@ from reslab.studies.plans import assignment_plan
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the opening tells of a study."""
+    """What the opening shows of a study."""
 
     found: Findings
     strip: Strip
 
 
 def opening(entries: Sequence[Entry]) -> list[Block]:
-    """Return the opening of a report on these studies, in their order; nothing below two with a result."""
+    """Return the opening of a report on these studies, in their order; [] for fewer than two with answers."""
     told = [entry for entry in entries if entry.found.answers]
     if len(told) < 2:
         return []
@@ -37,7 +37,7 @@ def opening(entries: Sequence[Entry]) -> list[Block]:
 
 
 def _strips(entries: Sequence[Entry]) -> list[Strip]:
-    """Return the panels of the studies; a title that an earlier study has, too, is told apart by the study's name."""
+    """Return the panels of the studies; a repeated title has the study's name appended."""
     strips: dict[str, Strip] = {}
     for entry in entries:
         title, name = entry.strip.title, entry.found.study.name
@@ -47,7 +47,7 @@ def _strips(entries: Sequence[Entry]) -> list[Strip]:
 
 
 def _table(entries: Sequence[Entry], titles: Sequence[str]) -> Table:
-    """Return the answers, a row each; studies are called as their charts are, in their first row alone."""
+    """Return the table of answers, a row each; only a study's first row names it, by the title of its chart."""
     called = {entry.found.study.name: title for entry, title in zip(entries, titles, strict=True)}
     rows = [
         (
@@ -84,7 +84,10 @@ def _table(entries: Sequence[Entry], titles: Sequence[str]) -> Table:
 
 
 def _once(entries: Sequence[Entry]) -> Iterator[tuple[Entry, Answer, bool]]:
-    """Yield each answer with its study, and whether it is the first of it; not what an earlier study has said."""
+    """Yield each answer with its study, and whether it is the study's first.
+
+    Answers that an earlier study gave are skipped, unless the study has no others.
+    """
     said: set[tuple[str, str]] = set()
     for entry in entries:
         answers = entry.found.answers
@@ -95,7 +98,7 @@ def _once(entries: Sequence[Entry]) -> Iterator[tuple[Entry, Answer, bool]]:
 
 
 def _limits(entries: Sequence[Entry], told: Sequence[Entry]) -> tuple[str, str]:
-    """Return what runs shorter than the paper's cannot show; and what else limits the answers, and whose they are.
+    """Return what runs shorter than the paper's cannot show, and what else limits the answers.
 
     `told` are the entries with an answer.
     """

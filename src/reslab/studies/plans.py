@@ -1,4 +1,4 @@
-"""Plans in TOML: several studies in one file, as the assignment is (`assignment.toml`), or one of the user's own."""
+"""Plans in TOML: several studies in one file, like the assignment (`assignment.toml`), or one of the user's own."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -17,19 +17,19 @@ from reslab.studies.study import MOST_SEEDS, Options, Plan, Study, checked_name
 ASSIGNMENT = Path(__file__).with_name("assignment.toml")
 
 _SHARED = ("preset", "dataset", "epochs", "seeds", "answers")
-"""What may stand above all studies, or in one of them."""
+"""Keys allowed above all studies, or in one of them."""
 _WORDS = ("title", "question", "expectation")
 _PLAN = ("name", "title", *_SHARED, "studies")
 _QUESTION = ("study", "depths", *_WORDS, *_SHARED)
 _FILES = ("network", "dataset")
-"""What may name a function in a file, by its place beside the TOML file."""
+"""Keys that may name a function in a file, by its path relative to the TOML file."""
 
 
 def read_plan(path: Path, options: Options) -> Plan:
-    """Read a plan, or a single study of one's own, from a TOML file; what the options say comes before the file.
+    """Read a plan, or a single study of the user's own, from a TOML file; options override the file.
 
-    Raises `ResLabError` with the key and the allowed values where something is wrong, or with the line where the file
-    is not TOML.
+    Raises `ResLabError` with the key and the allowed values where a value is wrong, or with the line where the file is
+    not TOML.
     """
     content = _placed(read_toml(path), path.parent)
     try:
@@ -41,15 +41,15 @@ def read_plan(path: Path, options: Options) -> Plan:
 
 
 def _as_in_toml(message: str) -> str:
-    """Return a message with the values that it quotes as their writer knows them, not as Python does."""
+    """Return a message with the values that it quotes written as in TOML, not as in Python."""
     message = re.sub(r"datetime\.\w+\((?:[^()]|\([^()]*\))*\)", "a date or time", message)
     return re.sub(r"(?<=\bnot )(?:True|False)\b", lambda found: found[0].lower(), message)
 
 
 @cache
 def assignment_plan() -> Plan:
-    """Return the assignment as it is asked where nothing else is said: its name, its title and its tasks."""
-    return read_plan(ASSIGNMENT, Options(precision="fp32"))  # none of them matters to these, so no machine is asked
+    """Return the assignment without options, for its name, its title and its tasks."""
+    return read_plan(ASSIGNMENT, Options(precision="fp32"))  # does not matter here, and avoids probing the device
 
 
 def alone(study: Study) -> Plan:
@@ -58,7 +58,7 @@ def alone(study: Study) -> Plan:
 
 
 def _placed(content: Any, folder: Path, key: str = "") -> Any:
-    """Return what stands in a file of this folder under a key, the files that it names found from there."""
+    """Return a value from a file in this folder, with the files that it names resolved relative to the folder."""
     if isinstance(content, dict):
         return {name: _placed(value, folder, name) for name, value in content.items()}
     if isinstance(content, list):
@@ -79,18 +79,18 @@ def _plan(content: Table, options: Options) -> Plan:
         try:
             own = options if "dataset" in {*one, *varied(one)} else on_shared
             if not {"study", "name"} & one.keys():
-                raise ResLabError(f"needs study, one of {', '.join(QUESTIONS)}, or name, of a study of your own")
+                raise ResLabError(f"needs study, one of {', '.join(QUESTIONS)}, or name, for a study of your own")
             study = _question(said, own, places) if "study" in one else _own(said, own)
         except ResLabError as error:
             raise ResLabError(f"[[studies]] number {number}: {error}") from None
         if any(study.name == other.name for other in studies):
-            raise ResLabError(f"studies: {study.name!r} is there twice; a plan asks each question once")
+            raise ResLabError(f"studies: {study.name!r} appears twice; a plan has each study once")
         studies.append(study)
     return Plan(name, text(content, "title") or name, tuple(studies))
 
 
 def _own(content: Table, options: Options) -> Study:
-    """Return a study of one's own; raise `ResLabError` for options that none takes."""
+    """Return a study of the user's own; raise `ResLabError` for options that such a study does not take."""
     for flag, value in (("--depths", options.depths), ("--preset", options.preset)):
         if value is not None:
             raise ResLabError(f"{flag} does not work with a study of your own; set it in the file")
@@ -98,15 +98,15 @@ def _own(content: Table, options: Options) -> Study:
 
 
 def _places(listed: Sequence[Table], options: Options) -> dict[int, int]:
-    """Return which depth of the command stands for which of the plan: the first for the first, and so on."""
+    """Return the command's depth for each of the plan's depths: the first for the first, and so on."""
     if options.depths is None:
         return {}
     own = sorted({depth for one in listed for depth in _depths(one) or ()})
-    return dict(zip(own, sorted(set(options.depths)), strict=False))  # those beyond go where all of the plan's are
+    return dict(zip(own, sorted(set(options.depths)), strict=False))  # extra ones go to studies with all plan depths
 
 
 def _question(said: Table, options: Options, places: Mapping[int, int]) -> Study:
-    """Return one of ResLab's own questions, as the plan has it."""
+    """Return one of ResLab's own questions, as changed by the plan."""
     check_keys("", said, _QUESTION)
     name = text(said, "study")
     if name not in QUESTIONS:

@@ -1,4 +1,4 @@
-"""What a question is: what asks it, and what is its own in the chapter that answers it."""
+"""Questions: how each becomes a study, and what is specific to its chapter."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,58 +18,58 @@ from reslab.studies.study import Options, Study
 from reslab.studies.words import Words
 
 VARIANT = "variant"
-"""What is varied where no one setting is."""
+"""What is varied where it is not a single setting."""
 
 Blocks = Sequence[Block | None]
-"""Parts of a chapter; those that there is nothing for are None, or texts without words."""
+"""Parts of a chapter; an absent part is None, or a text without words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chapter:
-    """What is a study's own in its chapter; every function but `pairs` is asked only where a run has finished."""
+    """What is specific to a study's chapter; `answers`, `exhibits`, `why` and `sections` require a finished run."""
 
     words: Words
     """Its headings and sentences."""
     label: Label
     """Names a group among those of its data set."""
     short: Label | None = None
-    """Names a group by what is varied alone, among those that it is compared with; None: as `label` does."""
+    """Names a group only by what is varied, among those that it is compared with; None: as `label` does."""
     pairs: Callable[[Groups], Pairs]
-    """The comparisons among the groups of one data set, each (what with, what)."""
+    """The comparisons among the groups on one data set, as (base, what is compared with it)."""
     across: Callable[[Groups], Pairs] = lambda _: []
-    """Comparisons between data sets; corrected with the others, and told in sections of the chapter's own."""
+    """Comparisons between data sets; corrected with the others, and described in `sections`."""
     varied: str = ""
-    """What was varied, in a word or two that head a column; empty: as the words have it."""
+    """What was varied, in a word or two, as the title of a column; empty: taken from the words."""
     axis: Axis | None = None
-    """What the key figure has along its horizontal axis; None: a row a variant."""
+    """The horizontal axis of the key figure; None: a row per variant."""
     readings: Sequence[Reading] = ("test",)
-    """What the key figure shows: test errors, or training errors, too."""
+    """What the key figure shows: test errors, or also training errors."""
     published: Beside = NO_FIGURES
     answers: Callable[[Findings], list[Answer]] = by_base
     expects: Callable[[Compared], Kind | None] = lambda _: None
-    """What the second's test error is expected to be beside the first's, as the expectation has it: "lower", "higher",
-    "equal"; None where it says nothing of them."""
+    """How the second's test error is expected to compare with the first's: "lower", "higher" or "equal"; None where
+    the expectation does not say."""
     exhibits: Callable[[Findings], Blocks] = lambda _: ()
     """Further figures and tables of results."""
     why: Callable[[Findings], Reasons] | None = lambda found: reasons(found.compared, found.listed, found.words)
-    """Reasons, under a heading of their own; None where the sections give them."""
+    """Reasons, under their own heading; None where the sections give them."""
     sections: Callable[[Findings], Blocks] = lambda _: ()
-    """Questions of its own, each under its heading."""
+    """The chapter's own further questions, each under its heading."""
     paper_told: bool = False
-    """Whether the answers already say how these runs stand to the paper's figures."""
+    """Whether the answers already say how these runs compare with the paper's figures."""
     base: Callable[[Group], bool] | None = None
-    """Says whose recipe is told in full, where the exhibits tell how the others differ from it; None means of all."""
+    """Selects the groups whose recipe is given in full, where the exhibits show how others differ; None: all."""
     along: Along = EPOCHS
-    """What the curves are drawn against."""
+    """The horizontal axis of the curves."""
     together: bool = False
     """Whether training and test curves are also drawn together, in the form of the paper's figure 6."""
     ordered: bool = True
-    """Whether what is varied has an order, from less to more."""
+    """Whether what is varied is ordered, from less to more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A question that ResLab brings: what asks it, and the chapter that answers it."""
+    """One of ResLab's own questions: the function that makes its study, and the chapter that answers it."""
 
     name: str
     ask: Callable[[Options], Study]

@@ -1,4 +1,4 @@
-"""Reasons that test and training errors give together: of what is shown, or, with one seed, of what would be."""
+"""Reasons suggested by test and training errors together: for what is shown or, with one seed, what would be."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,19 +17,19 @@ Listed = Callable[[Sequence[Compared]], str]
 
 @dataclass(frozen=True, slots=True)
 class Reasons:
-    """What a chapter says of why; `none` where something was compared and nothing asks for a reason."""
+    """A chapter's reasons; `none` where something was compared but nothing needs a reason."""
 
     blocks: Sequence[Block]
     none: bool = False
 
 
 def reasons(compared: Sequence[Compared], listed: Listed, words: Words) -> Reasons:
-    """Return what the two errors of each variant say together, or why that cannot be said.
+    """Return what the two errors of each variant say together, or why they say nothing.
 
-    The words have a table [reasons] by what is shown of both errors.  Where a test error differs and no difference of
-    the training errors is resolved, there is no reason: their sizes are given.  Nor is there one where the training
-    images are augmented differently.  Of single seeds, reasons are those that larger differences than the draw of the
-    images explains would have, if seeds confirmed them.
+    The words have a table [reasons] by what is shown for both errors.  Where test errors differ but the difference of
+    the training errors is open, no reason is given, only its size.  None is given either where the training images
+    are augmented differently.  With single seeds, reasons are given for differences beyond what the draw of the images
+    explains, supposing that more seeds confirm them.
     """
     if (state := shows(compared)) == "nothing":
         return Reasons([Prose(words("tests.nothing"))])
@@ -58,13 +58,13 @@ def reasons(compared: Sequence[Compared], listed: Listed, words: Words) -> Reaso
 
 
 def _alike(one: Compared) -> bool:
-    """Say whether the training errors are of images that are augmented alike."""
+    """Return whether both groups augment their training images alike."""
     first, second = (aspects(group.recipe)["Augmentation"] for group in (one.first, one.second))
     return first == second
 
 
 def on_what_scale(compared: Sequence[Compared], words: Words) -> str:
-    """Return that nothing is tested, and how many differences the draw of the test images could explain."""
+    """Return words that nothing is tested, and how many differences exceed what the draw of test images explains."""
     known = [(one, reach) for one in compared if (reach := chance_reach(one)) is not None]
     reaches = [reach for _, reach in known]
     return words(

@@ -1,4 +1,4 @@
-"""Words that chapters share: groups named and listed, how far their runs are, what diverged, what is missing."""
+"""Words that chapters share: naming and listing groups, progress of runs, what diverged, what is missing."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,11 +12,11 @@ from reslab.exhibits.wording import Label, dataset_name, listing, number, of_len
 from reslab.studies.words import Words
 
 FAR = 2.0
-"""Points between all seeds of one and all of another that are told even where the difference is not resolved."""
+"""Gap in points between all seeds of two groups above which it is reported even if not resolved."""
 
 
 def placed(groups: Sequence[Group], label: Label) -> Label:
-    """Return a label that tells these groups apart in one table: with the data set, where there are several."""
+    """Return a label that is unique in one table of these groups: with the data set, where there are several."""
     if len(datasets_of(groups)) == 1:
         return label
 
@@ -28,7 +28,7 @@ def placed(groups: Sequence[Group], label: Label) -> Label:
 
 
 def epochs_words(*groups: Group) -> str:
-    """Return the lengths of the groups' schedules in epochs, from the shortest on; in their own unit if unknown."""
+    """Return the lengths of the groups' schedules in epochs, shortest first; in their own unit if unknown."""
     lengths = sorted({length for group in groups if (length := epochs_of(group)) is not None})
     if not lengths:
         return of_length(groups[0].recipe.length, groups[0].recipe.schedule_unit)
@@ -36,9 +36,9 @@ def epochs_words(*groups: Group) -> str:
 
 
 def by_dataset(groups: Sequence[Group], label: Label, among: Sequence[Group]) -> str:
-    """Return a list of groups in words, by data set where those that they are `among` have several.
+    """Return a list of groups, as in "on CIFAR-10 a and b; on CIFAR-100 c".
 
-    As in "on CIFAR-10 a and b; on CIFAR-100 c".
+    It is by data set where the groups that they are `among` are on several.
     """
     if len(datasets_of(among)) < 2:
         return listing(map(label, groups))
@@ -47,9 +47,9 @@ def by_dataset(groups: Sequence[Group], label: Label, among: Sequence[Group]) ->
 
 
 def compared_name(one: Compared, groups: Sequence[Group], label: Label) -> str:
-    """Return what is compared with what, for a table of comparisons between all of these groups.
+    """Return the name of a comparison, for a table of those between all of these groups.
 
-    The second need not repeat how the first begins, as in "ResNet-8, 2 epochs against 4 epochs".
+    A common beginning is not repeated, as in "ResNet-8, 2 epochs against 4 epochs".
     """
     what, other = label(one.second), label(one.first).split(", ")
     for part in what.split(", "):
@@ -67,7 +67,7 @@ def same_weights_words(groups: Sequence[Group], label: Label, words: Words) -> s
 
 
 def far_apart_words(compared: Sequence[Compared], label: Label, words: Words) -> str:
-    """Return which settings are not resolved although each seed is far from each of the other's: they vary too much."""
+    """Return which differences are open though all seeds of one are far from all of the other: they vary too much."""
     return "  ".join(
         words(
             "far-apart",
@@ -85,7 +85,7 @@ def far_apart_words(compared: Sequence[Compared], label: Label, words: Words) ->
 
 
 def diverged_words(groups: Sequence[Group], words: Words) -> str:
-    """Return which runs diverged, as the result that it is; nothing where none did."""
+    """Return which runs diverged, which is a result, too; "" where none did."""
     lost = [group for group in groups if group.num_diverged]
     listed = listing(f"{group.label} diverged in {of_seeds(group.num_diverged, group)}" for group in lost)
     survivors = [group.label for group in lost if group.num_finished]
@@ -95,7 +95,7 @@ def diverged_words(groups: Sequence[Group], words: Words) -> str:
 
 
 def muon_words(groups: Sequence[Group], words: Words) -> str:
-    """Return what Muon's rate does while the learning rate, which is SGD's, is varied; nothing without both."""
+    """Return how Muon's rate changes while the learning rate, which is SGD's, is varied; "" without both."""
     trained = [group.recipe for group in groups if group.recipe.optimiser == "muon"]
     if len({recipe.learning_rate for recipe in trained}) < 2:
         return ""
@@ -106,7 +106,7 @@ def muon_words(groups: Sequence[Group], words: Words) -> str:
 
 
 def missing_words(groups: Sequence[Group], words: Words) -> str:
-    """Return which variants have fewer finished seeds than were asked for, not counting those that diverged."""
+    """Return which variants have fewer finished seeds than requested, not counting those that diverged."""
     short = [group for group in groups if group.num_finished + group.num_diverged < len(group.seeds)]
     some = [(group, listing(map(str, _to_come(group)))) for group in short if group.num_finished]
     listed = listing(f"{group.label} ({of_seeds(group.num_finished, group)}, missing {seeds})" for group, seeds in some)
@@ -119,9 +119,9 @@ def _to_come(group: Group) -> list[int]:
 
 
 def progress(groups: Sequence[Group], words: Words, *, resumes: bool = True) -> list[Block]:
-    """Return how many runs have finished, and each that has not, by name; nothing where all have.
+    """Return how many runs have finished, and a list of those that have not; [] where all have.
 
-    `resumes` says whether the command that asked for them last does so again.
+    `resumes` says whether repeating the command that requested them resumes them.
     """
     unfinished: dict[str, list[str]] = {}
     for group in groups:
@@ -147,7 +147,7 @@ def progress(groups: Sequence[Group], words: Words, *, resumes: bool = True) -> 
 
 
 def _how_far(group: Group, row: dict[str, Any], words: Words) -> str:
-    """Return how far a run has come; nothing of one that has not begun or cannot be read."""
+    """Return how far a run has come; "" for one that has not begun or cannot be read."""
     length, status = epochs_of(group), str(row["status"])
     if status in ("pending", "unreadable"):
         return ""

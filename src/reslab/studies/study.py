@@ -1,4 +1,4 @@
-"""A study is a question and the runs that answer it, as values."""
+"""Studies as values: a question and the runs that answer it; and plans of several studies."""
 
 import re
 from collections import Counter
@@ -12,10 +12,10 @@ from reslab.errors import ResLabError
 from reslab.recipe import Recipe, Run, Scalar
 
 OTHERS, OTHER_RUNS = "others", "other-runs"
-"""Kind and name of what is no question but a gathering: runs of no study, each variant on images of its own."""
+"""Kind and name of the collection of runs that belong to no study; its variants may be on different images."""
 
 PRESET, SEEDS = "assignment", 3
-"""The recipe that studies start from, and how many seeds they have, where nothing else is said."""
+"""Defaults: the recipe that studies start from, and their number of seeds."""
 
 TAKEN = (
     "appendix",
@@ -30,40 +30,40 @@ TAKEN = (
     "references",
     "start",
 )
-"""Reserved names: a plan's, a file of words', and other places in the report."""
+"""Reserved names: of a plan, of a file of words, and of other places in the report."""
 
 JOINED = "+"
-"""Between the names of what one command asks together, which no name has."""
+"""Joins the names of studies run by one command; no name contains it."""
 
 MOST_LETTERS = 64
-"""In the name of a study or plan."""
+"""Most characters in the name of a study or plan."""
 
 MOST_SEEDS = 10_000
-"""A slip of the hand could ask for more runs than there is memory to list."""
+"""Guards against a typo that requests more runs than fit in memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a user says of a study or a plan, in place of what it says itself; None where nothing is said."""
+    """A user's overrides for a study or a plan; None leaves its own value."""
 
     preset: str | None = None
     datasets: tuple[str, ...] | None = None
     depths: tuple[int, ...] | None = None
-    """Of a plan, they stand for its depths, in order."""
+    """For a plan, they replace its depths, in order."""
     epochs: float | None = None
     seeds: int | None = None
     precision: str | None = None
-    """Where none is given or written, it is that of the device: see `reslab.host.default_precision`."""
+    """The default depends on the device: see `reslab.host.default_precision`."""
     recipe: tuple[tuple[str, Scalar], ...] = ()
-    """Fields of the base recipe that are other than the preset's."""
+    """Fields of the base recipe that differ from the preset's."""
     device: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One of the things compared: a recipe, and what is particular about it as (name, value) pairs.
+    """One of the things compared: a recipe, and what distinguishes it as (name, value) pairs.
 
-    `seeds` are its own where they are not the study's.
+    `seeds` are set where they differ from the study's.
     """
 
     label: str
@@ -74,12 +74,11 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """A question, what was expected before it was asked, and the variants and seeds that answer it.
+    """A question, the answer expected beforehand, and the variants and seeds that answer it.
 
-    `kind` names the code that answers (see `reslab.studies.catalogue`); `diagnostics` are those of
-    `reslab diagnose` that the answer rests on, `diagnostics_during` those of them that are measured at the epochs whose
-    weights were kept, too.  Variants have different labels and, but for `OTHERS`, different recipes;
-    anything else raises `ResLabError`.
+    `kind` names the code that answers (see `reslab.studies.catalogue`); `diagnostics` are those of `reslab diagnose`
+    that the answer uses, and `diagnostics_during` those of them also measured at the epochs whose weights were kept.
+    Variants must have different labels and, except for `OTHERS`, different recipes; else `ResLabError` is raised.
     """
 
     name: str
@@ -92,7 +91,7 @@ class Study:
     diagnostics: tuple[str, ...] = ()
     diagnostics_during: tuple[str, ...] = ()
     answers: bool = True
-    """Whether the report answers, or leaves that to its reader, as a handout does."""
+    """Whether the report gives answers, or leaves them to its reader, as a handout does."""
 
     def __post_init__(self) -> None:
         checked_name(self.name)
@@ -109,11 +108,11 @@ class Study:
                     raise ResLabError(f"two variants of the study {self.name} have the same {what}: {value}")
 
     def runs(self) -> tuple[Run, ...]:
-        """Return each run once, one seed of everything before the second seed of anything."""
+        """Return each run once, the first seed of every variant before the second seed of any."""
         return _seed_by_seed([self])
 
     def seeds_of(self, variant: Variant) -> tuple[int, ...]:
-        """Return the seeds of a variant: its own or the study's."""
+        """Return a variant's seeds: its own or the study's."""
         return self.seeds if variant.seeds is None else variant.seeds
 
     def first_runs(self) -> list[Run]:
@@ -121,21 +120,21 @@ class Study:
         return [Run(variant.recipe, self.seeds_of(variant)[0]) for variant in self.variants]
 
     def groups(self, tables: Tables) -> list[Group]:
-        """Return what there is of each variant, in order; where they are compared, all on the same images."""
+        """Return a group for each variant, in order; where they are compared, all on the same images."""
         found = [gather(tables, variant.label, variant.recipe, self.seeds_of(variant)) for variant in self.variants]
         return found if self.kind == OTHERS else on_same_images(found)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one command asks: one study, or several that are to be read together; runs that they share train once."""
+    """One study, or several to be read together; runs that they share are trained once."""
 
     name: str
     title: str
     studies: tuple[Study, ...]
 
     def runs(self) -> tuple[Run, ...]:
-        """Return each run once, one seed of everything before the second seed of anything."""
+        """Return each run once, the first seed of every variant before the second seed of any."""
         return _seed_by_seed(self.studies)
 
     def with_recipes(self, changed: Callable[[Recipe], Recipe]) -> Self:
@@ -147,7 +146,7 @@ class Plan:
         return replace(self, studies=tuple(studies))
 
     def with_seeds(self, seeds: tuple[int, ...]) -> Self:
-        """Return the plan with these seeds of every variant; raises `ResLabError` for what can be none."""
+        """Return the plan with these seeds for every variant; raises `ResLabError` for invalid seeds."""
         if wrong := [seed for seed in seeds if type(seed) is not int or not 0 <= seed < 2**32]:
             raise ResLabError(f"seeds must be whole numbers from 0 to 4,294,967,295, not {wrong[0]!r}")
         studies = [
@@ -158,20 +157,18 @@ class Plan:
 
     @property
     def num_shared(self) -> int:
-        """How many runs are saved because studies share them."""
+        """How many runs are saved by sharing them between studies."""
         return sum(len(study.runs()) for study in self.studies) - len(self.runs())
 
 
 def checked_name(name: object) -> str:
-    """Return the name of a study or plan, of a file and a place in the report; anything else raises `ResLabError`."""
+    """Return a valid name for a study or plan, its file and its place in the report; else raise `ResLabError`."""
     if isinstance(name, str) and len(name) > MOST_LETTERS:
-        raise ResLabError(f"name: {MOST_LETTERS} letters a to z, digits and hyphens at most, not {len(name)}")
+        raise ResLabError(f"name: at most {MOST_LETTERS} letters a to z, digits and hyphens, not {len(name)}")
     if isinstance(name, str) and re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
         return name
     if name in (None, ""):
-        raise ResLabError(
-            'name: missing; give the study one of letters a to z, digits and hyphens, as in "wide-batches"'
-        )
+        raise ResLabError('name: missing; use letters a to z, digits and hyphens, as in "wide-batches"')
     raise ResLabError(f"name: letters a to z, digits and hyphens only, as in wide-batches; not {name!r}")
 
 

@@ -1,9 +1,9 @@
-"""The words of a chapter, which a TOML file has by name: ResLab's own, and in their place those of a user.
+"""The words of a chapter, by key in TOML files: ResLab's own, and a user's in place of them.
 
-`chapter.toml` has the words that all chapters share, `questions/NAME.toml` those of one question, which come first.  A
-user's files in `words/` beside the runs come before both: `words/chapter.toml` for all chapters, `words/NAME.toml` for
-that of the study NAME.  A text has values in braces, "Longer training is shown to do worse: {listed}.", and is else a
-Jinja template, a sentence a line; empty lines are sentences left out.
+`chapter.toml` has the words that all chapters share; `questions/NAME.toml` has those of one question, which take
+precedence.  A user's files in `words/` beside the runs override both: `words/chapter.toml` for all chapters,
+`words/NAME.toml` for the study NAME.  A text has values in braces, "Longer training is shown to do worse: {listed}.",
+and is otherwise a Jinja template, one sentence per line; empty lines are sentences left out.
 """
 
 from collections.abc import Mapping
@@ -17,12 +17,12 @@ from reslab.exhibits.captions import Words as Words  # noqa: PLC0414 (chapters h
 from reslab.exhibits.captions import braced, environment, read_texts
 
 FOLDER = "words"
-"""Where a user's words are, beside the runs."""
+"""The folder of a user's words, beside the runs."""
 
 SHARED = "chapter"
 
 ABOVE = ("title", "question", "expectation")
-"""What a study says of itself: recorded when it is asked, and a user's words come before that, too."""
+"""Texts that are recorded with a study when it is run; a user's words override these, too."""
 
 _HERE = Path(__file__).parent
 _QUESTIONS = _HERE / "questions"
@@ -36,15 +36,15 @@ def words_of(kind: str) -> Words:
 
 
 def users_words(root: Path, name: str) -> dict[str, str]:
-    """Return what a user has written beside the runs for all chapters, and for that of the study of this name."""
+    """Return a user's words beside the runs for all chapters, overridden by those for the study of this name."""
     return {key: text for path in _users_files(root, name) for key, text in read_texts(path).items()}
 
 
 def in_the_users(words: Words, root: Path, name: str) -> Words:
-    """Return the words with those of the user in their place (see `users_words`).
+    """Return the words, overridden by those of the user (see `users_words`).
 
-    Raises `ResLabError` where a file cannot be read, has a key or a value that there is not, or a text without values
-    that cannot be filled in.
+    Raises `ResLabError` where a file cannot be read, has an unknown key or value, or has a text without values that
+    cannot be rendered.
     """
     written: dict[str, Path] = {}
     for path in _users_files(root, name):
@@ -54,10 +54,10 @@ def in_the_users(words: Words, root: Path, name: str) -> Words:
 
 
 def check_users(root: Path, kinds: Mapping[str, str]) -> list[str]:
-    """Check every file of a user's words beside the runs, and return remarks on those that no study has.
+    """Check every file of a user's words beside the runs, and return remarks on those that match no study.
 
     `kinds` are those of the studies, by name.  Raises `ResLabError` as `in_the_users` does, and where a key of
-    words/chapter.toml is a word of no chapter at all.
+    words/chapter.toml is in no chapter at all.
     """
     remarks = []
     anywhere = {key for path in _QUESTIONS.glob("*.toml") for key in read_texts(path)} | {
@@ -68,7 +68,7 @@ def check_users(root: Path, kinds: Mapping[str, str]) -> list[str]:
         if path.stem == SHARED:
             for key in read_texts(path):
                 if key not in anywhere:
-                    raise ResLabError(f"{path}: there is not text {key!r} in any chapter{nearest(key, list(anywhere))}")
+                    raise ResLabError(f"{path}: there is no text {key!r} in any chapter{nearest(key, list(anywhere))}")
             for kind in dict.fromkeys(kinds.values()):
                 _check(path, words_of(kind))
         elif path.stem in kinds:
@@ -88,9 +88,9 @@ def _check(path: Path, words: Words) -> None:
     known = {**words.texts, **dict.fromkeys(ABOVE, "")}
     for key, text in read_texts(path).items():
         if key not in known and path.stem == SHARED:
-            continue  # a word of other chapters
+            continue  # belongs to other chapters
         if key not in known:
-            raise ResLabError(f"{path}: there is not text {key!r}{nearest(key, list(known))}")
+            raise ResLabError(f"{path}: there is no text {key!r}{nearest(key, list(known))}")
         values = values_of(known[key])
         try:
             others = values_of(text) - values
@@ -102,9 +102,9 @@ def _check(path: Path, words: Words) -> None:
             )
             raise ResLabError(f"{path}: {key}: there is no value {{{value}}} in this text; {there}")
         if not values_of(text):
-            Words({key: text}, {key: path})(key)  # which says what is wrong with it
+            Words({key: text}, {key: path})(key)  # raises an error that says what is wrong
 
 
 def values_of(text: str) -> set[str]:
-    """Return the names of the values that a text has.  Raises `TemplateError` where it is not well formed."""
+    """Return the names of the values in a text.  Raises `TemplateError` where it is malformed."""
     return meta.find_undeclared_variables(environment().parse(braced(text))) - set(environment().globals)

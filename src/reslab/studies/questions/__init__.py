@@ -1,6 +1,6 @@
-"""The questions that ResLab brings, one a file, with their words in a TOML file of the same name.
+"""ResLab's own questions, one per file, with their words in a TOML file of the same name.
 
-A file put here is a question: it comes behind those of `ORDER` in a report.
+A module added here with a `QUESTION` is found by itself; in a report it comes after those in `ORDER`.
 """
 
 from importlib import import_module
@@ -10,7 +10,7 @@ from reslab.errors import ResLabError
 from reslab.studies.question import Question
 
 ORDER = ("depth", "learning-rate", "epochs", "data-size", "batch-size", "degradation", "shortcuts", "fidelity")
-"""The order of a report."""
+"""The order in a report."""
 
 
 def discovered() -> dict[str, Question]:

@@ -26,7 +26,7 @@ FACTORS = (0.5, 1.0, 2.0)
 
 
 def ask(options: Options) -> Study:
-    """Return the study of the batch size as the options have it; every run sees as many images."""
+    """Return the study of the batch size under these options; every run sees equally many images."""
     asked = [
         _batches(base, factor, scaled)
         for base in bases(options, DEPTHS)
@@ -48,7 +48,7 @@ def _batches(base: Recipe, factor: float, scaled: bool) -> Asked:
 
 
 def chapter(study: Study, words: Words) -> Chapter:
-    """Return what is the batch size's own in its chapter."""
+    """Return the chapter on the batch size."""
     rates = {(one.dataset, one.depth): one.learning_rate for one in of_factor(study, "batch_times", 1)}
 
     def way(group: Group) -> str:
@@ -83,7 +83,7 @@ def _answers(found: Findings) -> list[Answer]:
 
 
 def _both_ways(found: Findings) -> tuple[list[Compared], list[Compared]]:
-    """Return the comparisons at one rate, and those in which the rate goes with the batch."""
+    """Return the comparisons at the same rate, and those with the rate in proportion to the batch."""
     ways: tuple[list[Compared], list[Compared]] = [], []
     for one in found.compared:
         ways[_scaled(one)].append(one)
@@ -102,16 +102,16 @@ _CASES = {
     ("changes", "open"): "partly",
     ("equal", "equal"): "neither",
 }
-"""What it means where the test error changes, or stays equal, with the rate kept and with the rate in proportion."""
+"""The conclusion by what the test error does with the rate kept, and with the rate in proportion."""
 
 
 def _rate_or_batch(found: Findings) -> Blocks:
-    """Return whether the batch matters apart from the rate: by both ways of setting it, and by the rate per image."""
+    """Return whether the batch matters apart from the rate, by both ways of setting the rate and by rate per image."""
     same, scaled = _both_ways(found)
     states = shows(same), shows(scaled)
     case = "unfinished" if "nothing" in states else _CASES.get(states, "open")
     if case == "partly" and 2 * _reach(scaled) > _reach(same):
-        case = "open"  # what is left may be as large
+        case = "open"  # the remaining effect may be as large
     text = found.words(f"apart.{case}", margin=number(MARGIN), same=_farthest(same), scaled=_farthest(scaled))
     return [Heading(found.words("apart.heading")), Prose(text), *_by_rate_per_image(found)]
 
@@ -121,14 +121,14 @@ def _farthest(compared: Sequence[Compared]) -> str | None:
 
 
 def _reach(compared: Sequence[Compared]) -> float:
-    """Return by how many points the test error moves at most."""
+    """Return the largest change of the test error, in points."""
     return max((abs(one.test.difference.value) for one in compared if one.test), default=0.0)
 
 
 def _by_rate_per_image(found: Findings) -> Blocks:
-    """Return all settings of batch and rate in the report by the rate per image, with what these differ by.
+    """Return all settings of batch and rate in the report by rate per image, and how their errors differ.
 
-    Nothing where no rate per image has two batches, or where all have the same.
+    [] unless two rates per image have two settings or more each.
     """
     rows, within, across = [], [], []
     for base in found.bases:
@@ -160,9 +160,9 @@ def _by_rate_per_image(found: Findings) -> Blocks:
 
 
 def _speed(found: Findings) -> Blocks:
-    """Return training images a second by batch size, from the runs themselves, and in what else these differ.
+    """Return the runs' training images per second by batch size, and in what else the runs differ.
 
-    Nothing where seeds of one recipe differ as much as the batches do.
+    [] where seeds of one recipe differ as much as the batches do.
     """
     parts = []
     for dataset, own in by_dataset(found.done):
@@ -171,7 +171,7 @@ def _speed(found: Findings) -> Blocks:
             parts.append(f"on {dataset_name(dataset)} {', '.join(listed)}")
     within, between = speeds_apart(found.done)
     if not parts or within > max(1.1, between):
-        return []  # times of machines that were shared do not tell what a batch costs
+        return []  # times on shared machines do not show what a batch costs
     made = [text for column, text in found.words.under("made").items() if differs(found.done, column)]
     text = found.words("speed.measured", listed="; ".join(parts), differing=listing(made))
     return [Heading(found.words("speed.heading")), Prose(text)]

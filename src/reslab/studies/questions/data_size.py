@@ -37,21 +37,21 @@ from reslab.studies.study import Options, Study
 from reslab.studies.words import Words
 
 STEPS, EPOCHS = "same steps", "same epochs"
-"""What the schedule of a part of the images keeps."""
+"""What a schedule on part of the images keeps."""
 
 EARLIER = {"same samples": STEPS, "same passes": EPOCHS}
-"""What studies asked by earlier versions call them."""
+"""Names of these in studies recorded by earlier versions."""
 
 DESIGN = (TEN, COARSE, HUNDRED)
-"""The data sets that tell the classes from the images of each."""
+"""The data sets that separate the number of classes from the images of each."""
 
 DEPTHS = (56,)
 SHARES = {1.0: "all", 0.5: "1/2", 0.2: "1/5", 0.1: "1/10"}
-"""Shares of the images; a tenth of CIFAR-10 has as many images of a class as CIFAR-100, which is 500."""
+"""Shares of the images; a tenth of CIFAR-10 has 500 images per class, like CIFAR-100."""
 
 
 def ask(options: Options) -> Study:
-    """Return the study of the number of images as the options have it; raise `ResLabError` for another share."""
+    """Return the study of the number of images under these options; raise `ResLabError` if they set a share."""
     if any(name == "train_share" for name, _ in options.recipe):
         raise ResLabError(f"train_share has no effect on {QUESTION.name}, which sets it itself; leave it out")
     asked = [one for base in bases(options, DEPTHS) for one in _of(options, base)]
@@ -73,7 +73,7 @@ def _of(options: Options, base: Recipe) -> Iterator[Asked]:
 
 
 def chapter(study: Study, words: Words) -> Chapter:
-    """Return what is the number of images' own in its chapter."""
+    """Return the chapter on the number of images."""
     known = {variant.recipe: str(dict(variant.factors).get("kept", STEPS)) for variant in study.variants}
 
     def kept(group: Group) -> str:
@@ -86,7 +86,7 @@ def chapter(study: Study, words: Words) -> Chapter:
         return "20 superclasses" if group.recipe.dataset == COARSE else kept(group)
 
     def pairs(groups: Groups) -> Pairs:
-        """Return each part of the images with all of them, and both ways to keep the schedule with each other."""
+        """Return pairs of all images with each part, and of the two schedules of each part."""
         return [
             (first, second)
             for first, second in product(groups, groups)
@@ -102,7 +102,7 @@ def chapter(study: Study, words: Words) -> Chapter:
         return [group for group in groups if group.recipe.dataset in DESIGN and kept(group) == STEPS]
 
     def across(groups: Groups) -> Pairs:
-        """Return what tells more classes, and coarser ones, from fewer images of each."""
+        """Return the pairs that separate more classes, and coarser ones, from fewer images of each."""
         known = design([group for group in groups if group.has_result])
         wanted = [design_pairs(hundred, known) for hundred in _on_all_of_hundred(known)]
         return [pair for pairs in wanted for pair in pairs.values() if pair[0].recipe.dataset != pair[1].recipe.dataset]
@@ -146,9 +146,9 @@ def _share(group: Group) -> str:
 
 
 def _fewer_steps(compared: Sequence[Compared], of_all: Sequence[Compared], found: Findings) -> Blocks:
-    """Return whether seeing few images more often helps: as many epochs against as many steps.
+    """Return whether seeing few images more often helps: the same epochs against the same steps.
 
-    `of_all` are the comparisons with all images, which tell what part of a rise goes with the images themselves.
+    `of_all` are the comparisons with all images, which show how much of a rise is due to the images themselves.
     """
     tested = [one.test for one in compared if one.test is not None]
     worse = [one for one in compared if one.kind == "higher"]
@@ -160,7 +160,7 @@ def _fewer_steps(compared: Sequence[Compared], of_all: Sequence[Compared], found
 
 
 def _parts(worse: Sequence[Compared], of_all: Sequence[Compared], found: Findings) -> str:
-    """Return which part of the rise at the same epochs is that of fewer steps, where both are shown."""
+    """Return how much of the rise at the same epochs is due to fewer steps, where both are shown."""
     rises = {one.second.label: one.test.difference.value for one in of_all if one.test and one.kind == "higher"}
     networks, several = {group.recipe.depth for group in found.done}, len(datasets_of(found.done)) > 1
     parts: dict[str, list[str]] = {}
@@ -175,7 +175,7 @@ def _parts(worse: Sequence[Compared], of_all: Sequence[Compared], found: Finding
 
 
 def _amounts(groups: Groups, words: Words) -> Table | None:
-    """Return how many images there are, in all and of each class, by data set and share."""
+    """Return the number of images, in total and per class, by data set and share."""
     known: dict[tuple[str, str], tuple[int | None, int | None]] = {}
     for group in groups:
         place = dataset_name(group.recipe.dataset), _share(group)
@@ -197,7 +197,7 @@ def _amounts(groups: Groups, words: Words) -> Table | None:
 
 
 def _hard(done: Groups, found: Findings) -> list[Answer]:
-    """Return for each network on all of CIFAR-100 whether more classes cost, and whether fewer images of each do."""
+    """Return, for each network on all of CIFAR-100, whether more classes cost, and whether fewer images of each do."""
     answers, words = [], found.words
     for group in _on_all_of_hundred(done):
         clauses = []
@@ -225,7 +225,7 @@ def _on_all_of_hundred(done: Groups) -> list[Group]:
 
 
 def _images_or_classes(done: Groups, found: Findings) -> Blocks:
-    """Return what separates CIFAR-10 from CIFAR-100: classes by images of each, and what each of the two costs."""
+    """Return what separates CIFAR-10 from CIFAR-100: the number of classes and the images of each, and their costs."""
     words = found.words
     heading, datasets = Heading(words("hard.heading")), {group.recipe.dataset for group in done}
     if HUNDRED not in datasets or len(datasets) == 1:
@@ -236,10 +236,7 @@ def _images_or_classes(done: Groups, found: Findings) -> Blocks:
 
 
 def _coarse(hundred: Group, done: Groups, found: Findings) -> str:
-    """Return that few coarse classes cost as much as many fine ones, where they cost half as much at least.
-
-    What many fine ones cost must be shown.
-    """
+    """Return what few coarse classes cost, where that is at least half of what many fine ones are shown to cost."""
     by_classes, by_coarse = _costs(hundred, done, found).get("classes"), coarse_pair(hundred, done)
     if by_classes is None or by_coarse is None or by_classes.kind != "higher":
         return ""
@@ -260,7 +257,7 @@ def _coarse(hundred: Group, done: Groups, found: Findings) -> str:
 
 
 def _design_table(groups: Groups, words: Words) -> Table | None:
-    """Return the test errors of each number of classes by images of each class; None in a cell that was not run."""
+    """Return the test errors by number of classes and images of each; a cell is None where nothing was run."""
     cells = {(group.recipe.dataset, network_name(group.recipe), group.images_of_each): group for group in groups}
     amounts = sorted({amount for *_, amount in cells if amount}, reverse=True)
     places = sorted({place[:2] for place in cells}, key=lambda place: (DESIGN.index(place[0]), place[1]))

@@ -23,7 +23,7 @@ FAMILIES = ("plain", "residual")
 
 
 def ask(options: Options) -> Study:
-    """Return the study of degradation as the options have it."""
+    """Return the study of degradation under these options."""
     asked = [
         ("", base_recipe(options, dataset, depth, family), {"family": family})
         for dataset in options.datasets or BOTH
@@ -35,7 +35,7 @@ def ask(options: Options) -> Study:
 
 
 def chapter(study: Study, words: Words) -> Chapter:
-    """Return what is degradation's own in its chapter."""
+    """Return the chapter on degradation."""
     return Chapter(
         words=words,
         label=_network,
@@ -59,7 +59,7 @@ def _network(group: Group) -> str:
 
 
 def _pairs(own: Groups) -> Pairs:
-    """Return each depth of a family with the next, the least with the greatest, and both families at each depth."""
+    """Return pairs of each depth of a family with the next, of the least with the greatest, and of the families."""
     plain, residual = ([group for group in own if group.recipe.family == family] for family in FAMILIES)
     both = [pair for pair in product(plain, residual) if pair[0].recipe.depth == pair[1].recipe.depth]
     return [*steps(plain), *steps(residual), *both]
@@ -72,7 +72,7 @@ def _expects(one: Compared) -> Kind | None:
 
 
 def _ends(found: Findings) -> dict[tuple[str, str], Compared]:
-    """Return by data set and family the comparison of the shallowest with the deepest, where anything has finished."""
+    """Return the comparison of shallowest and deepest by data set and family, where anything has finished."""
     ends = {}
     for one in sorted(found.compared, key=lambda one: one.second.recipe.depth - one.first.recipe.depth):
         recipe = one.first.recipe
@@ -82,7 +82,7 @@ def _ends(found: Findings) -> dict[tuple[str, str], Compared]:
 
 
 def _answers(found: Findings) -> list[Answer]:
-    """Return whether each family degrades on each data set, with a higher training error; what is known first."""
+    """Return whether each family degrades on each data set, with a higher training error; known answers first."""
     answers, ends = [], _ends(found)
     for dataset, _ in by_dataset(found.done):
         known, unknown = {}, {}
@@ -100,13 +100,13 @@ def _answers(found: Findings) -> list[Answer]:
 
 
 def _missing(one: Compared | None, words: Words) -> str:
-    """Return why the depths of a family cannot be compared: the ends diverged, or have not finished."""
+    """Return why the depths of a family cannot be compared: one diverged, or has not finished."""
     lost = {_network(group): None for group in (one.first, one.second) if group.num_diverged} if one else {}
     return f"{listing(lost)} diverged" if lost else words("answers.unfinished")
 
 
 def _why(found: Findings) -> Reasons:
-    """Return whether there is a degradation to give a reason for."""
+    """Return whether there is degradation to explain."""
     plain = [one for (_, family), one in _ends(found).items() if family == "plain"]
     if (state := shows(plain)) == "nothing":
         case = "incomparable" if plain else "without"
@@ -120,5 +120,5 @@ def _why(found: Findings) -> Reasons:
 
 
 def _degrading(plain: Sequence[Compared]) -> list[Compared]:
-    """Return the comparisons of depths in which the training error itself rises."""
+    """Return the comparisons of depths in which the training error, too, rises."""
     return [one for one in plain if one.train is not None and one.train.kind == "higher"]

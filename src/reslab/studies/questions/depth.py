@@ -29,7 +29,7 @@ WARMED = "with the paper's warm-up"
 
 
 def ask(options: Options) -> Study:
-    """Return the study of depth as the options have it; an impossible value raises `ResLabError`."""
+    """Return the study of depth under these options; an impossible value raises `ResLabError`."""
     datasets, depths = options.datasets or BOTH, sorted(options.depths or DEPTHS)
     asked: list[tuple[str, Recipe, dict[str, bool]]] = []
     for recipe in (base_recipe(options, dataset, depth) for dataset in datasets for depth in depths):
@@ -42,7 +42,7 @@ def ask(options: Options) -> Study:
 
 
 def chapter(study: Study, words: Words) -> Chapter:
-    """Return what is depth's own in its chapter, in which networks with the paper's warm-up are a control beside it."""
+    """Return the chapter on depth, in which networks with the paper's warm-up are a control."""
     controls = of_factor(study, "warmup", True)
 
     def uncontrolled(groups: Groups) -> list[Group]:
@@ -73,7 +73,7 @@ QUESTION = Question(name="depth", ask=ask, chapter=chapter)
 
 
 def _pairs(own: Groups) -> Pairs:
-    """Return each depth of a data set with the least, then each of the others with the next."""
+    """Return pairs of the least depth on a data set with each other depth, then of each of these with the next."""
     line = sorted((group for group in own if group.has_result), key=lambda group: group.recipe.depth)
     return [*((line[0], group) for group in line[1:]), *pairwise(line[1:])]
 
@@ -85,7 +85,7 @@ def _by_dataset(found: Findings) -> dict[str, list[Compared]]:
 
 
 def _answers(found: Findings) -> list[Answer]:
-    """Return an answer for each data set: each depth beside the least, and later steps that go against that."""
+    """Return an answer for each data set: each depth against the least, and later steps in the other direction."""
     answers = []
     for own in _by_dataset(found).values():
         with_least = [one for one in own if one.first is own[0].first]
@@ -95,7 +95,7 @@ def _answers(found: Findings) -> list[Answer]:
 
 
 def _why(found: Findings, warmed_up: bool) -> Reasons:
-    """Return the reasons by data set, and what these trainings lack."""
+    """Return the reasons by data set, and what these trainings leave out."""
     blocks: list[Block] = []
     parts = {name: reasons(own, _layers, found.words) for name, own in _by_dataset(found).items()}
     for dataset, own in parts.items():
@@ -112,7 +112,7 @@ def _why(found: Findings, warmed_up: bool) -> Reasons:
 
 
 def _by_length(found: Findings) -> list[Block]:
-    """Return how each deeper network stands to the shallowest by the length of training, from all of the report."""
+    """Return how each deeper network compares with the shallowest by length of training, over the whole report."""
     pairs = [
         (own[0].first, one.second) for own in _by_dataset(found).values() for one in own if one.first is own[0].first
     ]
@@ -120,7 +120,7 @@ def _by_length(found: Findings) -> list[Block]:
 
 
 def _length_words(least: Group, deeper: Group, words: Words) -> str:
-    """Return by how much a deeper network is off at each length that both were trained at; "" for fewer than two."""
+    """Return the gap of a deeper network at each length that both were trained at; "" for fewer than two."""
     short = {epochs_of(group): group for group in other_lengths(least)}
     both = [
         (length, group, short[length])
@@ -146,9 +146,9 @@ def _layers(compared: Sequence[Compared]) -> str:
 
 
 def _control_words(groups: Groups, controls: Collection[Recipe], words: Words) -> list[Block]:
-    """Return what the warm-up does to each network that was trained both ways, as far as both have finished.
+    """Return the effect of the warm-up on each network that has finished with and without it.
 
-    The pairs are corrected among themselves: what was asked of depth is resolved as well as without them.
+    The pairs are corrected among themselves, so that they do not weaken the comparisons of depth.
     """
     warmed = [group for group in groups if group.recipe in controls]
     both = [(plain, one) for one in warmed for plain in groups if with_papers_warmup(plain.recipe) == one.recipe]
@@ -169,7 +169,7 @@ def _control_words(groups: Groups, controls: Collection[Recipe], words: Words) -
 
 
 def _two_datasets(groups: Groups, words: Words) -> Blocks:
-    """Return what separates CIFAR-10 from CIFAR-100, as far as networks of several depths on both can show it."""
+    """Return what separates CIFAR-10 from CIFAR-100, as far as networks of the same depths on both show it."""
     if not {TEN, HUNDRED} <= set(datasets_of(groups)):
         return []
     heading, done = Heading(words("two.heading")), [group for group in groups if group.has_result]

@@ -24,7 +24,7 @@ FACTORS = (0.5, 1.0, 2.0)
 
 
 def ask(options: Options) -> Study:
-    """Return the study of the number of epochs as the options have it."""
+    """Return the study of the number of epochs under these options."""
     recipes = [(factor, lengthened(base, factor)) for base in bases(options, DEPTHS) for factor in FACTORS]
     asked = [
         (of_length(recipe.length, recipe.schedule_unit), recipe, {"schedule_times": factor})
@@ -34,7 +34,7 @@ def ask(options: Options) -> Study:
 
 
 def chapter(study: Study, words: Words) -> Chapter:
-    """Return what is the length's own in its chapter."""
+    """Return the chapter on the length of training."""
     return Chapter(
         words=words,
         label=lambda group: f"{network_name(group.recipe)}, {epochs_words(group)}",
@@ -60,7 +60,7 @@ QUESTION = Question(name="epochs", ask=ask, chapter=chapter)
 
 
 def _overtraining(found: Findings) -> Blocks:
-    """Return whether a longer training is worse than a shorter one."""
+    """Return whether longer training is worse than shorter."""
     longer = [one for one in found.compared if one.test and one.second.recipe.length > one.first.recipe.length]
     worse = [one for one in longer if one.kind == "higher"]
     lower = sum(one.kind == "lower" for one in longer)
@@ -82,7 +82,7 @@ def _overtraining(found: Findings) -> Blocks:
 
 
 def _gains(found: Findings) -> str:
-    """Return what each doubling of the length gains, where that is less each time; "" elsewhere."""
+    """Return what each doubling of the length gains, where the gains shrink each time; "" elsewhere."""
     gains = {}
     for place, own in _by_length(found).items():
         pairs = [(one, two) for one, two in pairwise(own) if two.recipe.length == 2 * one.recipe.length]
@@ -97,7 +97,7 @@ def _gains(found: Findings) -> str:
 
 
 def _by_length(found: Findings) -> dict[str, list[Group]]:
-    """Return the groups with a result by network and data set, the shortest first."""
+    """Return the groups with a result by network and data set, shortest first."""
     lines: dict[str, list[Group]] = {}
     for group in sorted(found.done, key=lambda group: group.recipe.length):
         lines.setdefault(_place(group), []).append(group)
@@ -116,7 +116,7 @@ def _within(found: Findings) -> str:
 
 
 def _other_lengths(found: Findings) -> Blocks:
-    """Return what the same recipes reached at lengths that other studies of the report trained them at."""
+    """Return the errors of the same recipes at the lengths of other studies in the report."""
     asked = {group.recipe for group in found.groups}
     others = {other.recipe: other for base in found.bases for other in other_lengths(base) if other.recipe not in asked}
     listed = [

@@ -1,4 +1,4 @@
-"""What is each deviation between the published recipes worth?  One change at a time from the base."""
+"""How much does each deviation between the published recipes matter?  One change at a time from the base."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -20,11 +20,11 @@ DEPTHS = (20,)
 BASE = "base"
 EARLY = "drops an epoch earlier"
 MUCH = 0.02
-"""Share of a schedule from which on an epoch is more than the published recipes differ by."""
+"""Share of a schedule at which one epoch is more than the published recipes differ by."""
 
 
 def ask(options: Options) -> Study:
-    """Return the study of the deviations as the options have it."""
+    """Return the study of the deviations under these options."""
     preset = options.preset or PRESET
     asked = [
         (label, recipe, {"change": label, "as_in": whose})
@@ -35,21 +35,21 @@ def ask(options: Options) -> Study:
 
 
 def _changes(base: Recipe) -> Iterator[tuple[str, str, Recipe]]:
-    """Yield label, whose recipe does so, and recipe, for each deviation that there is from the base.
+    """Yield the label, the sources that use it, and the recipe of each deviation from the base.
 
-    The words have a table [change] of the fields in which published recipes differ beside the schedule: each is varied
-    to the value of every other.
+    The words have a table [change] of the fields, besides the schedule, in which published recipes differ: each is
+    changed to every other published value.
     """
     words = words_of(QUESTION.name)
     for field in words.under("change"):
         for value, names in published_values(field).items():
             if value != getattr(base, field):
-                with contextlib.suppress(ResLabError):  # images of the user's own are not measured to normalise them
+                with contextlib.suppress(ResLabError):  # the user's own images have no statistics for normalisation
                     yield words(f"change.{field}", value=value), listing(names), vary(base, **{field: value})
     if base.decay_scope == "all":
         yield "decay on weights only", "left open by the paper", vary(base, decay_scope="weights")
     if (epoch := an_epoch_of(base)) is not None:
-        with contextlib.suppress(ResLabError):  # a schedule of an epoch or two has no room for it
+        with contextlib.suppress(ResLabError):  # a schedule of an epoch or two is too short for it
             early = vary(base, first_drop=base.first_drop - epoch, second_drop=base.second_drop - epoch)
             yield EARLY, "fb-resnet-torch", early
     if base.depth >= 110 and base.warmup == "none":
@@ -59,7 +59,7 @@ def _changes(base: Recipe) -> Iterator[tuple[str, str, Recipe]]:
 
 
 def chapter(study: Study, words: Words) -> Chapter:
-    """Return what is the deviations' own in their chapter."""
+    """Return the chapter on the deviations."""
     about = {variant.recipe: dict(variant.factors) for variant in study.variants}
     base = of_factor(study, "change", BASE)
     return Chapter(
@@ -87,7 +87,7 @@ def _together(found: Findings) -> Blocks:
 
 
 def _deviations(found: Findings, about: Mapping[Recipe, Mapping[str, Scalar]]) -> Table | None:
-    """Return what each change is, in words, and whose recipe does so, a row a change."""
+    """Return a table of the changes, a row each, with the recipes that use them."""
     rows: dict[str, dict[str, str | None]] = {}
     for one in found.compared:
         factors = about[one.second.recipe]
@@ -104,7 +104,7 @@ def _deviations(found: Findings, about: Mapping[Recipe, Mapping[str, Scalar]]) -
     caption = found.words(
         "deviations.caption",
         share=percent(max(shares)) if shares and max(shares) >= MUCH else "",
-        theirs=percent(1 / PRESETS["assignment"].recipe.length),  # which counts in epochs
+        theirs=percent(1 / PRESETS["assignment"].recipe.length),  # its length is in epochs
     )
     titled = found.words("deviations.title"), caption
     return table_of("deviations", titled, list(rows.values()), left=("Changed", "Base", "As in"))

@@ -18,11 +18,11 @@ from reslab.studies.words import Words
 DEPTHS = (20,)
 FACTORS = (1 / 10, 1 / 5, 1 / 2, 1.0, 2.0, 5.0, 10.0)
 FAR, NEAR = 8.0, 2.5
-"""Rates so many times above or below the base's are expected to do worse, and less far from it about as well."""
+"""Rates more than `FAR` times above or below the base's are expected to do worse, within `NEAR` about as well."""
 
 
 def ask(options: Options) -> Study:
-    """Return the study of the learning rate as the options have it."""
+    """Return the study of the learning rate under these options."""
     recipes = [(factor, at_rate(base, factor)) for base in bases(options, DEPTHS) for factor in FACTORS]
     asked = [(f"rate {number(recipe.learning_rate)}", recipe, {"rate_times": factor}) for factor, recipe in recipes]
     measured = ("curvature",)
@@ -30,7 +30,7 @@ def ask(options: Options) -> Study:
 
 
 def chapter(study: Study, words: Words) -> Chapter:
-    """Return what is the learning rate's own in its chapter."""
+    """Return the chapter on the learning rate."""
     label = with_network(study, lambda group: f"rate {number(group.recipe.learning_rate)}")
     several = several_depths(study)
     theirs = varying("learning_rate", lambda group: group.recipe.learning_rate)
@@ -50,7 +50,7 @@ def chapter(study: Study, words: Words) -> Chapter:
 
 
 def _lowest(found: Findings) -> str:
-    """Return at which rate the mean error is lowest, and whether any run diverged; "" where nothing is compared."""
+    """Return which rate has the lowest mean error, and whether any run diverged; "" where nothing is compared."""
     best: list[list[Group]] = []
     for base in found.bases:
         around = (base, *(one.second for one in found.compared if one.first is base))

@@ -1,4 +1,4 @@
-"""The chapter of a study of one's own, or of runs of no study: each against the first, and the paper's figure."""
+"""The chapter of a user's own study, or of runs of no study: each against the first, and the paper's figures."""
 
 from reslab.analysis.comparable import Beside, published_beside
 from reslab.analysis.groups import Group
@@ -20,7 +20,7 @@ from reslab.studies.words import Words
 CUSTOM = "custom"
 
 Depth = tuple[int, str]
-"""Of a network: its depth, or the user's own network."""
+"""A network's depth, and the user's own network if it is one."""
 
 
 def chapter(study: Study, words: Words) -> Chapter:
@@ -48,7 +48,7 @@ def chapter(study: Study, words: Words) -> Chapter:
 
 
 def _in_numbers(study: Study) -> tuple[str, dict[Recipe, str]]:
-    """Return the one setting that a study varies, in numbers, and where each recipe stands; else nothing."""
+    """Return the only setting that a study varies, and each recipe's value; "" and {} unless it is a number."""
     names = {name for variant in study.variants for name, _ in variant.factors if name != "dataset"}
     name = names.pop() if len(names) == 1 else ""
     values = {variant.recipe: dict(variant.factors).get(name) for variant in study.variants}
@@ -59,9 +59,9 @@ def _in_numbers(study: Study) -> tuple[str, dict[Recipe, str]]:
 
 
 def _pairs(own: Groups) -> Pairs:
-    """Return each variant of a data set against the first of its depth, and against its setting at the first depth.
+    """Return pairs of each variant on a data set with the first of its depth, and with its setting at the first depth.
 
-    Where the first depth has no such setting, a depth is compared by its first variant with the first of all.
+    Where the first depth lacks that setting, only a depth's first variant is compared, with the first of all.
     """
     depths: dict[Depth, list[Group]] = {}
     for group in own:
@@ -80,7 +80,7 @@ def _pairs(own: Groups) -> Pairs:
 
 
 def _answers(found: Findings) -> list[Answer]:
-    """Return what was found at each depth, then between depths, and beside the paper's figures."""
+    """Return the answers at each depth, then between depths, and against the paper's figures."""
     within = [one for one in found.compared if _depth(one.first) == _depth(one.second)]
     across = [one for one in found.compared if _depth(one.first) != _depth(one.second)]
     names: dict[Depth, set[str]] = {}
@@ -98,23 +98,23 @@ def _answers(found: Findings) -> list[Answer]:
 
 
 def _depth(group: Group) -> Depth:
-    """Return what tells a network from those of other depths: a user's own has none."""
+    """Return a network's depth, or the user's own network, which has none."""
     return group.recipe.depth, group.recipe.network
 
 
 def _setting(group: Group) -> str:
-    """Return the label of a group without its network and its data set."""
+    """Return a group's label without its network and data set."""
     return _bare(group.label, group.recipe, network_name(group.recipe))
 
 
 def _bare(label: str, recipe: Recipe, *more: str) -> str:
-    """Return a label without its data set, its depth and what `more` says; its network where that is all."""
+    """Return a label without its data set, its depth and `more`; the network where nothing is left."""
     said = (dataset_name(recipe.dataset), f"depth {recipe.depth}", *more)
     return ", ".join(part for part in label.split(", ") if part not in said) or network_name(recipe)
 
 
 def _short(study: Study) -> Label:
-    """Return what names a group without its network, or with it where the others would have the same name."""
+    """Return a label without the network, or with it where labels would be the same."""
     bare = [(variant.recipe.dataset, _bare(variant.label, variant.recipe)) for variant in study.variants]
     if len(set(bare)) == len(bare):
         return lambda group: _bare(group.label, group.recipe)
@@ -127,14 +127,14 @@ def _short(study: Study) -> Label:
 
 
 def _recipe_name(study: Study) -> str:
-    """Return the name of the preset that all variants are, where they are one as it stands."""
+    """Return the name of the preset that all variants match exactly, or `VARIANT` where they do not."""
     presets = [preset_of(variant.recipe) for variant in study.variants]
     names = {preset.name if preset is not None else "" for preset in presets}
     return f"{name} recipe" if len(names) == 1 and (name := names.pop()) else VARIANT
 
 
 def _varied(study: Study) -> Table | None:
-    """Return the factors as a table, a row a variant; None where the labels tell all of them."""
+    """Return the factors as a table, a row per variant; None where the labels already give all of them."""
     factors = [(variant.label, dict(variant.factors)) for variant in study.variants]
     recipes = {variant.label: variant.recipe for variant in study.variants}
     if all(

@@ -24,7 +24,7 @@ DEPTHS = (20, 56)
 
 
 def ask(options: Options) -> Study:
-    """Return the study of shortcuts as the options have it."""
+    """Return the study of shortcuts under these options."""
     asked = [
         (f"shortcut {shortcut}", vary(base, shortcut=shortcut), {"shortcut": shortcut})
         for base in bases(options, DEPTHS)
@@ -34,7 +34,7 @@ def ask(options: Options) -> Study:
 
 
 def chapter(study: Study, words: Words) -> Chapter:
-    """Return what is the shortcuts' own in their chapter."""
+    """Return the chapter on shortcuts."""
     return Chapter(
         words=words,
         label=_label,
@@ -57,7 +57,7 @@ def _pairs(own: Groups) -> Pairs:
 
 
 def _why(found: Findings) -> Reasons:
-    """Return what differences between shortcuts, or their equality, or neither, say about projections."""
+    """Return what the comparisons of shortcuts say about projections."""
     several = len(datasets_of(found.done)) > 1
 
     def listed(compared: Sequence[Compared]) -> str:
