@@ -222,7 +222,7 @@ MISTAKES = [
     (BASE + '[[variants]]\nlabel = "a"\nbatch_size = 0', r"\[\[variants\]\] 'a': batch_size must be 1 to 1,048,576"),
     (
         BASE + '[vary]\ndepth = [8]\n[[variants]]\nlabel = "a"\ndepth = 14',
-        r"\[\[variants\]\] 'a': depth is in \[vary\] too",
+        r"\[\[variants\]\] 'a': depth is also in \[vary\]",
     ),
 ]
 

@@ -1,1 +1,1 @@
-"""Charts, tables and prose as values, made from tidy tables; rendering is the report's."""
+"""Charts, tables and prose as values, made from tidy tables; `reslab.report` renders them."""

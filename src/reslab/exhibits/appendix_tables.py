@@ -1,4 +1,4 @@
-"""Tables that are looked up rather than read: images, machines, other epochs, steps at drops, every single run."""
+"""Tables for reference: images, machines, other epochs, steps at drops, every single run."""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -19,7 +19,7 @@ from reslab.exhibits.wording import dataset_name, number, of_asked, points, span
 
 
 def epoch_table(key: str, groups: Sequence[Group]) -> Table | None:
-    """Return what other epochs than the last would have given: the window after the first drop, and the best epochs."""
+    """Return the errors at other epochs than the last: the window after the first drop, and the best epochs."""
     rows = []
     for group in groups:
         if group.has_result:
@@ -43,7 +43,7 @@ def epoch_table(key: str, groups: Sequence[Group]) -> Table | None:
 
 
 def step_table(key: str, groups: Sequence[Group]) -> Table | None:
-    """Return how the test error steps where the rate drops, a row a group; None where no rate drops."""
+    """Return how the test error steps where the rate drops, a row per group; None where no rate drops."""
     found = {
         group.label: changes
         for group in groups
@@ -64,11 +64,11 @@ def step_table(key: str, groups: Sequence[Group]) -> Table | None:
 
 
 def data_table(key: str, groups: Sequence[Group]) -> Table | None:
-    """Return the images that were used: numbers, classes and fingerprint by data set; None before any attempt."""
+    """Return the images used, by data set: numbers, classes and fingerprint; None before any attempt."""
     rows = []
     for found in images_of(groups):
         name, official = found["dataset"], found["data_official"]
-        asked = is_named(name) and not known(name).comes_with  # others are never or always the official ones
+        asked = is_named(name) and not known(name).comes_with  # other data sets are always or never official
         rows.append(
             {
                 "Data set": dataset_name(name),
@@ -84,7 +84,7 @@ def data_table(key: str, groups: Sequence[Group]) -> Table | None:
 
 
 def recipes_table(key: str, groups: Sequence[Group]) -> Table | None:
-    """Return what each recipe's id stands for, how fast it ran and in how much memory; None without a group."""
+    """Return each recipe's id, with its runs, their speed and their peak memory; None without a group."""
     rows = []
     for group in groups:
         timed = group.epochs["seconds"].drop_nulls().to_list()
@@ -104,7 +104,7 @@ def recipes_table(key: str, groups: Sequence[Group]) -> Table | None:
 
 
 def runs_table(key: str, runs: pl.DataFrame) -> Table:
-    """Return every run (one or more) with its seed, status, figures and origin; what holds for all is said once."""
+    """Return every run (one or more) with its seed, status, figures and origin; what all share is said once."""
     statuses, machines = set(runs["status"]), set(runs["device_name"])
     all_here = runs.select(pl.all_horizontal(pl.col("fetched_from", "trained_again").is_null()).all()).item()
     sets = runs.drop_nulls("data_fingerprint").unique(["dataset", "data_fingerprint"])
@@ -137,7 +137,7 @@ def _time(seconds: float | None) -> str | None:
 
 
 def _origin(fetched_from: str | None, trained_again: str | None) -> str:
-    """Return where a run was trained, and what training it again has shown."""
+    """Return where a run was trained, and how training it again compared."""
     where = "here" if fetched_from is None else f"fetched from {fetched_from}"
     return f"{where}; again: {trained_again}" if trained_again else where
 

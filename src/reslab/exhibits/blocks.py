@@ -1,7 +1,7 @@
-"""What a report is made of: headings, prose, figures and tables, as values that any output can render.
+"""Parts of a report: headings, prose, figures and tables, as values that any output can render.
 
-Text is plain.  In prose and captions, `[[key]]` stands for the number of a figure or table of the same study, as in
-"Figure 3", and what stands in backticks is code; each renderer escapes everything else.
+Text is plain.  In prose and captions, `[[key]]` becomes a reference to a figure or table of the same study, as in
+"Figure 3", and text in backticks is code; each renderer escapes everything else.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -24,13 +24,13 @@ class _Text:
 
 @dataclass(frozen=True, slots=True)
 class Prose(_Text):
-    """A paragraph; one that is told `once`, as on methods, is left out where an earlier chapter has it."""
+    """A paragraph; with `once`, as for methods, it is left out where an earlier chapter has it."""
 
     once: bool = False
 
 
 class Note(_Text):
-    """A paragraph set apart, as on runs that are missing."""
+    """A paragraph set apart, e.g. on missing runs."""
 
     __slots__ = ()
 
@@ -52,7 +52,7 @@ class Bullets:
 class Panel:
     """One chart of a figure: a Vega-Lite specification without data or width, and its named data sets.
 
-    Panels of one figure may share data sets, by name; in a report, equal ones are written once, whatever their names.
+    Panels of a figure may share data sets by name; in a report, equal ones are written once, whatever their names.
     """
 
     title: str
@@ -64,7 +64,7 @@ class Panel:
         return {**self.chart, "width": width, "datasets": dict(self.datasets)}
 
     def columns(self) -> dict[str, dict[str, list[Any]]]:
-        """Return the data sets as names and rows of values, which is half as long as objects that repeat the names."""
+        """Return the data sets as names and rows of values, half as long as objects that repeat the names."""
         found: dict[str, dict[str, list[Any]]] = {}
         for name, rows in self.datasets.items():
             fields = list(dict.fromkeys(field for row in rows for field in row))
@@ -74,7 +74,7 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """Panels under one caption that stands alone, `columns` of them side by side where there is room."""
+    """Panels under one self-contained caption, `columns` of them side by side where there is room."""
 
     key: str
     title: str
@@ -92,7 +92,7 @@ class Column:
 
 
 class Link(str):
-    """A cell's text that leads to a section or exhibit of the report, named as references name it."""
+    """A cell's text that links to a section or exhibit of the report, by its key in references."""
 
     target: str
 
@@ -104,7 +104,7 @@ class Link(str):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of text, None where there is no value, under a caption that stands alone; notes go below."""
+    """Rows of text, None where there is no value, under a self-contained caption; notes go below."""
 
     key: str
     title: str
@@ -122,10 +122,9 @@ def table_of(
     left: Collection[str] = (),
     notes: tuple[str, ...] = (),
 ) -> Table | None:
-    """Return a table with these title and caption from its rows, whose cells have the heads of their columns.
+    """Return a table from its title and caption, and its rows, keyed by the titles of the columns; None without rows.
 
-    The first column, and those on the `left`, are aligned there; columns without any value are left out.  None without
-    a row.
+    The first column and those in `left` are left-aligned; other columns without any value are left out.
     """
     if not rows:
         return None
@@ -136,7 +135,7 @@ def table_of(
 
 
 def in_rows(columns: Mapping[str, Sequence[str | None]]) -> list[dict[str, str | None]]:
-    """Return the rows of a table that is given by its columns, for `table_of`."""
+    """Return the rows of a table given by its columns, for `table_of`."""
     return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
 
 
@@ -144,7 +143,7 @@ Block = Heading | Prose | Bullets | Note | Command | Figure | Table
 
 
 def in_words(block: Block, change: Callable[[str], str]) -> Block:
-    """Return a block with its prose, or its caption and notes, changed."""
+    """Return a block with `change` applied to its prose, or to its caption and notes."""
     match block:
         case Prose() | Note():
             return replace(block, text=change(block.text))

@@ -1,4 +1,4 @@
-"""Texts that TOML files have by name: Jinja templates, to which Python gives the values; and those of exhibits."""
+"""Texts from TOML files, by key: Jinja templates whose values Python provides; and those of the exhibits."""
 
 import re
 from collections.abc import Mapping
@@ -15,23 +15,23 @@ from reslab.exhibits import wording
 from reslab.files import read_toml
 
 _UNFILLED = (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""What a template raises where it does with values what cannot be done with them."""
+"""What rendering a template may raise."""
 
 _VALUE = re.compile(r"(?<![{%])\{([a-z_]+)\}(?!\})")
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Texts by key, a sentence a line; those of a table [reasons] have keys such as "reasons.lower, lower"."""
+    """Texts by key, one sentence per line; those of a table [reasons] have keys such as "reasons.lower, lower"."""
 
     texts: Mapping[str, str]
     written: Mapping[str, Path] = field(default_factory=dict)
-    """The files that have the texts of a user, by key."""
+    """The files of the texts written by a user, by key."""
 
     def __call__(self, key: str, /, **values: object) -> str:
-        """Return the sentences of a text with its values; empty lines are sentences left out.
+        """Return the sentences of a text, filled with its values; empty lines are sentences left out.
 
-        Raises `KeyError` for an unknown key, and `ResLabError` where a text cannot be filled in.
+        Raises `KeyError` for an unknown key, and `ResLabError` where a text cannot be rendered.
         """
         template = self.texts[key]
         try:
@@ -42,28 +42,28 @@ class Words:
         return "  ".join(line.strip() for line in lines if line.strip())
 
     def under(self, table: str) -> dict[str, str]:
-        """Return the texts of a table as they stand, by their keys in it."""
+        """Return the unrendered texts of a table, by their keys in it."""
         head = f"{table}."
         return {key.removeprefix(head): text for key, text in self.texts.items() if key.startswith(head)}
 
 
 def read_texts(path: Path) -> dict[str, str]:
-    """Return the texts of a TOML file by key; raises `ResLabError` as `read_toml` does, and for what is not text."""
+    """Return the texts of a TOML file by key; raises `ResLabError` as `read_toml` does, and for other values."""
     return dict(_flat(read_toml(path), "", path))
 
 
 def braced(text: str) -> str:
-    """Return a text as a template; it may have plain values in single braces, as in "it is {this}."."""
+    """Return a text as a Jinja template; plain values may be in single braces, as in "it is {this}."."""
     return _VALUE.sub(r"{{ \1 }}", text)
 
 
 def titled(name: str, /, **values: object) -> tuple[str, str]:
-    """Return title and caption of a figure or table: what it takes after its key."""
+    """Return the title and caption of a figure or table, its arguments after the key."""
     return text(f"{name}.title", **values), text(f"{name}.caption", **values)
 
 
 def source_name(source: str) -> str:
-    """Return what a source of published figures is called in tables and charts."""
+    """Return the name of a source of published figures in tables and charts."""
     return text.texts.get(f"sources.{source}", source)
 
 
@@ -76,7 +76,7 @@ _USED = (
 
 @cache
 def environment() -> ImmutableSandboxedEnvironment:
-    """Return what compiles the templates, with the words for numbers and names that they may use."""
+    """Return the environment that compiles the templates, with the functions of `wording` that they may use."""
     made = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
     made.globals.update({name: getattr(wording, name) for name in _USED.split()})
     made.filters["names"] = lambda datasets: wording.listing(map(wording.dataset_name, datasets))

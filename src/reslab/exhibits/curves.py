@@ -1,4 +1,4 @@
-"""Charts of error over the epochs: training, test, and both in the form of the paper's figure 6."""
+"""Charts of error against epoch: training, test, and both together like the paper's figure 6."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,15 +14,12 @@ from reslab.exhibits.style import Looks, epoch_axis, log_y, panel, rows_of, tips
 from reslab.exhibits.wording import ERRORS, Label, Reading, dataset_name, uncapitalised
 
 _WITHIN = {"cifar100-coarse": ("cifar100", "20 superclasses")}
-"""Data sets that are another's images with other labels, and what their curves are called in its panel."""
+"""Data sets with another's images under other labels: that other, and their curves' name in its panel."""
 
 
 @dataclass(frozen=True, slots=True)
 class Along:
-    """What a training goes along on the horizontal axis, and how far an epoch of a group takes it there.
-
-    None is for epochs themselves.
-    """
+    """The horizontal axis of curves, and how far along it an epoch takes a group; None for the epochs themselves."""
 
     title: str
     of_epoch: Callable[[Group], float] | None
@@ -31,12 +28,12 @@ class Along:
 EPOCHS = Along("Epoch", None)
 
 IMAGES_SEEN = Along("Training images seen (millions)", lambda group: (group.number("num_train") or 0) / 1e6)
-"""For trainings on more and fewer images, of which an epoch is more and less."""
+"""For trainings on different numbers of images, whose epochs are not comparable."""
 
 
 @dataclass(frozen=True)
 class Curves:
-    """What the figures of one study share: its groups, their labels, what they go along, and how they look.
+    """What the figures of one study share: groups, labels, horizontal axis and looks.
 
     `ordered` settings have colours from dark to light.
     """
@@ -58,7 +55,7 @@ class Curves:
 
     @cached_property
     def panels(self) -> dict[str, Named]:
-        """The groups of each panel: one a data set, with the same images under other labels in it."""
+        """The groups of each panel: one per data set, which includes the same images under other labels."""
         panels: dict[str, list[tuple[str, Group]]] = {}
         for group in self.drawn:
             dataset, name = group.recipe.dataset, self.label(group)
@@ -76,12 +73,12 @@ class Curves:
 
     @cached_property
     def looks(self) -> Looks:
-        """How the curves are told apart, in the order of the fullest panel."""
+        """The looks of the curves, in the order of the fullest panel."""
         fullest = sorted(self.panels.values(), key=lambda named: -len(named))
         return Looks.of((label for named in fullest for label, _ in named), ordered=self.ordered)
 
     def titled(self, name: str, **values: object) -> tuple[str, str]:
-        """Return title and caption of a figure of these curves; `values` are what it says beside what all say."""
+        """Return the title and caption of a figure of these curves; `values` are those not common to all figures."""
         drawn, begun = self.drawn, self.begun
         states = {state for group in drawn for state in group.runs["status"].to_list()}
         drawn_words = text(
@@ -109,7 +106,7 @@ def error_figure(key: str, curves: Curves, reading: Reading) -> Figure | None:
 
 @unchecked
 def paper_figure(key: str, curves: Curves) -> Figure | None:
-    """Return the form of the paper's figure 6, training error dashed and test error bold; None without curves."""
+    """Return a figure like the paper's figure 6, training error dashed and test error bold; None without curves."""
     panels = tuple(_paper_panel(dataset, curves) for dataset in curves.panels)
     highest = highest_cut_off(curves.rows.values())
     return Figure(key, *curves.titled("curves-together", highest=highest), panels) if panels else None
@@ -124,7 +121,7 @@ def _error_panel(dataset: str, curves: Curves, reading: Reading) -> Panel:
     )
     drawn = [max(row[f"{reading}{at}"], floor) for row in rows if reading in row for at in ("_low", "_high")]
     y, low = (log_y(field, ERRORS[reading], drawn, room=1.03) for field in ("drawn", "drawn_low"))
-    # Vega-Lite 5.6, which JupyterLab has, would stack an area of a logarithmic y along x.
+    # Vega-Lite 5.6, which JupyterLab bundles, would stack an area with a logarithmic y along x.
     x = _far(rows, curves.along).stack(None)
     band = base.mark_area(clip=True).encode(x=x, y=low, y2=alt.Y2("drawn_high:Q"), opacity=_faded(0.02, 0.22))
     line = base.mark_line(strokeWidth=1.8, clip=True).encode(y=y, opacity=_faded())
@@ -133,7 +130,7 @@ def _error_panel(dataset: str, curves: Curves, reading: Reading) -> Panel:
 
 def _paper_panel(dataset: str, curves: Curves) -> Panel:
     base, end = _base(dataset, curves), top(curves.rows[dataset])
-    scale = alt.Scale(domain=[-0.015 * end, end], nice=False)  # lines at zero are seen whole
+    scale = alt.Scale(domain=[-0.015 * end, end], nice=False)  # keeps lines at zero fully visible
     train, test = (alt.Y(f"{reading}:Q", title="Error (%)", scale=scale) for reading in ("train", "test"))
     thin = base.mark_line(strokeDash=[4, 3], strokeWidth=1.1, clip=True).encode(y=train, opacity=_faded())
     bold = base.mark_line(strokeWidth=2.6, clip=True).encode(y=test, opacity=_faded())
@@ -146,9 +143,9 @@ def _base(dataset: str, curves: Curves) -> alt.Chart:
 
 
 def _panel(dataset: str, curves: Curves, base: alt.Chart, lines: list[alt.Chart], y: alt.Y, size: int) -> Panel:
-    """Return a panel of these lines, with marks at `y` that tell them apart.
+    """Return a panel of these lines, with marks at `y` to tell them apart.
 
-    Its legend picks series, it can be zoomed, and the point nearest to the pointer shows its figures.
+    Its legend selects series, it can be zoomed, and the point nearest to the pointer shows a tooltip.
     """
     rows = curves.rows[dataset]
     marks = base.transform_filter("datum.marked").mark_point(filled=True, size=size, clip=True)
@@ -167,7 +164,7 @@ def _panel(dataset: str, curves: Curves, base: alt.Chart, lines: list[alt.Chart]
 
 
 def _faded(low: float = 0.1, high: float = 1) -> alt.OpacityValue:
-    """Return the opacity of marks that fade where others are picked in the legend."""
+    """Return the opacity of marks that fade when others are picked in the legend."""
     return alt.OpacityValue(low, condition={"param": "picked", "value": high})
 
 
@@ -184,7 +181,7 @@ _TIPS = tips(
 
 
 def _far(rows: Sequence[Row], along: Along) -> alt.X:
-    """Return the horizontal axis: of epochs, or of what else the curves go along."""
+    """Return the horizontal axis: epochs, or another measure of progress."""
     if along.of_epoch is None:
         return epoch_axis(rows)
     scale = alt.Scale(domain=[0, 1.01 * max(row["along"] for row in rows)], nice=False)

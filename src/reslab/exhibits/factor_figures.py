@@ -1,4 +1,4 @@
-"""Last-epoch error against what a study varies: of one with every seed and published figures, of all on one sheet."""
+"""Last-epoch error against what a study varies: for one with seeds and published figures, for all on one sheet."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,35 +15,35 @@ from reslab.exhibits.wording import ERRORS, Reading, dataset_name, uncapitalised
 from reslab.published import Published
 
 MEASURED, ALONE = "this study, mean", "this study"
-"""What measured errors are called: means over seeds, or of one seed each."""
+"""Names of measured errors: means over seeds, or of one seed each."""
 
 SEEDS = "each seed"
 
 ROW = 28
-"""Height of one of several variants in pixels, where each has a row."""
+"""Height of a variant's row in pixels, where each has one."""
 
 STRIP_HEIGHT, STRIP_COLUMNS = 46, 6
-"""Of the small panels of the overview."""
+"""Height in pixels of the overview's small panels, and how many are side by side."""
 
 STRIP_PLACES = 8
-"""Labels that a small panel has room for."""
+"""Most labels that a small panel has room for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """What the study varies, where along it a group stands, and which of several series it belongs to."""
+    """The axis of what a study varies: a group's place along it, and the series it belongs to."""
 
     title: str
-    """Empty for settings in no order, which no line joins."""
+    """Empty for unordered settings, which no line joins."""
     place: Callable[[Group], str]
     series: Callable[[Group], str] = lambda _: MEASURED
     by_row: bool = False
-    """Whether each place has a row, with the errors along it: for names too long to stand side by side."""
+    """Whether each place has a row, with the errors along it: for names too long to go side by side."""
 
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """One study: what its groups vary in a word or two, where each stands along it, and published figures there."""
+    """A study in the overview: what it varies in a word or two, its groups, their axis, and published figures."""
 
     title: str
     groups: Sequence[Group]
@@ -52,7 +52,7 @@ class Strip:
 
 
 def marks(beside: Sequence[Published], place: Callable[[Published], str] = lambda one: str(one.depth)) -> list[Mark]:
-    """Return published figures as marks, each at its place; a bar is a published range or standard deviation."""
+    """Return published figures as marks at their places; a bar is a published range or standard deviation."""
     return [Mark(one.dataset, place(one), source_name(one.source), one.error, *one.ends) for one in beside]
 
 
@@ -66,7 +66,7 @@ def factor_figure(
 ) -> Figure | None:
     """Return a panel for each data set and reading, places in the order of the groups; None without a finished run.
 
-    `beside` are published figures of the test error; those at places that no group has are left out.
+    `beside` are published test errors; those at places without a group are left out.
     """
     done = [group for group in groups if group.has_result]
     if not done:
@@ -106,7 +106,7 @@ def factor_figure(
 
 @unchecked
 def overview_figure(key: str, strips: Sequence[Strip]) -> Figure | None:
-    """Return a small panel for each study and data set with a finished run; None where there is none."""
+    """Return a small panel for each study and data set with a finished run; None without any."""
     panels = tuple(
         _strip_panel(f"{key}/{at}/{dataset}", strip, f"{strip.title}, {dataset_name(dataset)}", own)
         for at, strip in enumerate(strips)
@@ -126,7 +126,7 @@ def _panel(
     base, height = rows_of(name).encode(color=colour), HEIGHT
     if axis.by_row:
         height = max(120, ROW * len(places))
-        room = min(260, 7.5 * max(map(len, places)))  # for fonts wider than the one measured with
+        room = min(260, 7.5 * max(map(len, places)))  # in case the font is wider than the one measured with
         down = alt.Y("place:N", title=None, sort=places, axis=alt.Axis(labelLimit=260, minExtent=room, grid=True))
         base = base.encode(y=down, yOffset=alt.YOffset("at:Q", scale=within))
         far, from_far = (
@@ -171,14 +171,14 @@ def _error_axis(field: str, reading: Reading, rows: Sequence[Row], logarithmic: 
 
 
 def _around(rows: Sequence[Row], least: float) -> alt.Scale:
-    """Return a scale around all marks and bars, of so many points at least."""
+    """Return a scale around all marks and bars, at least `least` points long."""
     low, high = error_ends(rows)
     margin = max(0.06 * (high - low), (least - (high - low)) / 2)
     return alt.Scale(domain=[max(0, low - margin), high + margin], nice=True, zero=False)
 
 
 def _looks(series: Sequence[str], sources: Sequence[str]) -> Looks:
-    """Return how all is told apart: the series, the seeds as grey circles, and what was published."""
+    """Return the looks of everything drawn: the series, the seeds as grey circles, and published figures."""
     orange, blue, *rest, grey = OKABE_ITO
     first, last = len(series), len(series) + len(sources)
     colours, shapes = (list(islice(cycle(one), last)) for one in ([blue, orange, *rest, *rest], SHAPES))

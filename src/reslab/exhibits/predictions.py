@@ -1,4 +1,4 @@
-"""What predictions of several networks say: shared errors, errors by class, confusions, hard images."""
+"""Exhibits of several networks' predictions: shared errors, errors by class, confusions, hard images."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,17 +15,17 @@ from reslab.exhibits.style import CONFIG, Looks, panel, rows_of, tips, unchecked
 from reslab.exhibits.wording import ERRORS, Label, dataset_name, points
 
 MOST_PICTURES = 20
-"""Pictures of a data set on one sheet, so that the page stays small."""
+"""Most pictures of a data set on one sheet, which keeps the page small."""
 
 _ARROW = "\N{RIGHTWARDS ARROW}"
 
 SIDE = 46
-"""Pixels of a picture's side on the sheet."""
+"""Side of a picture on the sheet, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An image as an address that holds it (data:), its class, and the class that most networks took it for."""
+    """An image as a data: address, its class, and the class that most networks took it for."""
 
     address: str
     label: str
@@ -34,7 +34,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """Some pictures of a data set, of `total` images that all of `networks` networks get wrong."""
+    """Pictures of some of a data set's `total` images that all `networks` networks get wrong."""
 
     dataset: str
     pictures: Sequence[Picture]
@@ -43,7 +43,7 @@ class Sheet:
 
 
 def agreement_table(key: str, found: Agreement, label: Label, short: Label) -> Table | None:
-    """Return which errors networks share, a row a group; `short` names one among those of its data set."""
+    """Return which errors networks share, a row per group; `short` names a group among those on its data set."""
     groups, names = found.groups, list(dict.fromkeys(map(short, found.references.values())))
     rows = [
         {
@@ -63,7 +63,7 @@ def agreement_table(key: str, found: Agreement, label: Label, short: Label) -> T
 
 @unchecked
 def classes_figure(key: str, groups: Sequence[Group], label: Label) -> Figure | None:
-    """Return the error of each class, or superclass, a panel a data set; None where there are no errors."""
+    """Return the error of each class or superclass, a panel per data set; None where there are no errors."""
     rows = {dataset: class_rows(own, label) for dataset, own in by_dataset(groups)}
     looks = Looks.of(map(label, groups))
     panels = tuple(_classes_panel(key, dataset, own, looks) for dataset, own in rows.items() if own)
@@ -78,7 +78,7 @@ def classes_figure(key: str, groups: Sequence[Group], label: Label) -> Figure | 
 
 def _classes_panel(key: str, dataset: str, rows: list[Row], looks: Looks) -> Panel:
     drawn = list(dict.fromkeys(row["class"] for row in rows))
-    room = min(210, 7 * max(map(len, drawn)))  # for the type of print, which is wider than the one that is measured
+    room = min(210, 7 * max(map(len, drawn)))  # for the print font, which is wider than the one measured with
     dots = rows_of(f"{key}/{dataset}").mark_point(filled=True, size=46, opacity=0.9)
     dots = dots.encode(
         y=alt.Y("class:N", title=None, sort=drawn, axis=alt.Axis(grid=True, labelLimit=230, minExtent=room)),
@@ -90,19 +90,19 @@ def _classes_panel(key: str, dataset: str, rows: list[Row], looks: Looks) -> Pan
     )
     height = max(17 * len(drawn), 4 * len(rows))
     made = panel(dataset_name(dataset), [dots], {f"{key}/{dataset}": rows}, height)
-    legend = {**CONFIG["legend"], "layout": {"top": {"anchor": "end"}}}  # names of classes leave little beside the plot
+    legend = {**CONFIG["legend"], "layout": {"top": {"anchor": "end"}}}  # the names of classes leave little room
     return replace(made, chart={**made.chart, "config": {**CONFIG, "legend": legend}})
 
 
 _NONE = "#f3f0f7"
-"""The colour of classes that are never confused, on any page."""
+"""The colour for classes that are never confused, on any page."""
 
 
 @unchecked
 def confusion_figure(key: str, groups: Sequence[Group], *, partly: bool = False) -> Figure | None:
-    """Return which classes each group's networks take for which, a panel a group; None where there are no errors.
+    """Return which classes each group's networks confuse, a panel per group; None where there are no errors.
 
-    `partly` says of this and of what follows that other networks of the report kept no predictions.
+    `partly` says that other networks of the report kept no predictions.
     """
     drawn = [group for group in groups if any(one.wrong.any() for one in group.predictions)]
     if not drawn:

@@ -1,4 +1,4 @@
-"""A recipe in words: only what plays a part in it, with units, and what differs between variants said so."""
+"""Recipes in words: only what plays a part, with units, and with what differs between variants marked."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -18,21 +18,21 @@ from reslab.recipe import Recipe, unhandled
 _TEXTS = Words(read_texts(Path(__file__).with_name("recipe.toml")))
 
 MACHINE = "Machine"
-"""The row of a recipe's table that is none of the recipe."""
+"""The row of the recipe table that is not part of the recipe."""
 
 _SELF_EXPLAINING = ("Data set", "Network")
 
 
 @cache
 def aspects(recipe: Recipe) -> dict[str, str]:
-    """Return the aspects of a recipe in words, in the order of the table; "" where one plays no part."""
+    """Return the aspects of a recipe in words, in the order of the table; "" for one that plays no part."""
     return {aspect: _words(f"aspects.{aspect}", recipe) for aspect in _TEXTS.under("aspects")}
 
 
 def recipe_table(key: str, groups: Sequence[Group]) -> Table:
-    """Return the recipes of all groups as one table: a row an aspect, its values, and whose they are if they differ.
+    """Return the recipes of all groups as one table: a row per aspect, with its values and whose they are if several.
 
-    Machines, which change results by rounding only, are a row once any is known.
+    Machines, which affect results only through rounding, have a row if any is known.
     """
     rows = []
     for aspect in _TEXTS.under("aspects"):
@@ -51,7 +51,7 @@ def recipe_table(key: str, groups: Sequence[Group]) -> Table:
 
 
 def schedule_table(key: str, groups: Sequence[Group]) -> Table:
-    """Return the counterpart of the assignment's table 5: the lengths of training and the places of the drops."""
+    """Return the counterpart of the assignment's table 5: the lengths of training and when the rate drops."""
     every = (rounded_schedule(group.recipe, group.number("num_train")) for group in groups)
     lengths, units, drops = zip(*dict.fromkeys(every), strict=True)
     told = [of_length(length, unit) for length, unit in zip(lengths, units, strict=True)]
@@ -62,10 +62,10 @@ def schedule_table(key: str, groups: Sequence[Group]) -> Table:
 
 
 def differences(recipe: Recipe, other: Recipe, *, epochs_apart: float = 1.0) -> list[tuple[str, str, str]]:
-    """Return (aspect, here, there) for each aspect in which two recipes differ, leaving out what is compared.
+    """Return (aspect, here, there) for each aspect in which two recipes differ, without data set and network.
 
-    Schedules whose places lie less than `epochs_apart` from each other count as one, as 164 epochs and 64,000
-    iterations on CIFAR do; with 0 none but equal ones do.
+    Schedules less than `epochs_apart` from each other count as the same, like 164 epochs and 64,000 iterations on
+    CIFAR; with 0, all aspects in different words count as different.
     """
     alike = {*_SELF_EXPLAINING, *(["Schedule"] if same_schedule(recipe, other, epochs_apart) else [])}
     here, there = (
@@ -76,7 +76,7 @@ def differences(recipe: Recipe, other: Recipe, *, epochs_apart: float = 1.0) -> 
 
 
 def _words(name: str, recipe: Recipe) -> str:
-    """Return a text of recipe.toml on a recipe; raises `ResLabError` for a value of a field that has none."""
+    """Return a text of recipe.toml for a recipe; raises `ResLabError` for a field's value without a text."""
 
     def of(field: str) -> str:
         value = getattr(recipe, field)
@@ -102,7 +102,7 @@ def _words(name: str, recipe: Recipe) -> str:
 
 
 def _most_and_others(groups: Sequence[Group], texts: Sequence[str]) -> str:
-    """Return the text of most groups, then the others with whose they are."""
+    """Return the most common text, then the others with their groups."""
     (most, _), *others = Counter(texts).most_common()
     holders = {
         text: [group.label for group, own in zip(groups, texts, strict=True) if own == text] for text, _ in others
@@ -111,7 +111,7 @@ def _most_and_others(groups: Sequence[Group], texts: Sequence[str]) -> str:
 
 
 def _by(groups: Sequence[Group], texts: Sequence[str]) -> str:
-    """Return the groups' texts with whose they are, where data set or network tells that, else the texts alone."""
+    """Return the groups' texts, each with its data sets or networks if these determine the text."""
     told = list(dict.fromkeys(filter(None, texts)))
     names: tuple[Callable[[Recipe], str], ...] = (lambda recipe: dataset_name(recipe.dataset), network_name)
     for name in names:

@@ -35,18 +35,18 @@ def errors_table(
     matches: Callable[[Group, Published], bool] = lambda *_: False,
     corrected: int | None = None,
 ) -> Table | None:
-    """Return the last-epoch errors of all groups, a row each under this heading; None without a finished run.
+    """Return the last-epoch errors of all groups, a row each; None without a finished run.
 
-    Its row has the difference to the first group of its data set that it is compared with, with interval and verdict.
-    `beside` are the student report's figures, each for the row of the group that it `matches`.  So many comparisons are
-    `corrected` together; None: these.
+    `heading` is the title of the first column, which names the groups.  A row has the difference from the first group
+    that its own is compared with, with interval and verdict.  `beside` are the student report's figures, each for the
+    row of the group that it `matches`.  `corrected` is the number of comparisons corrected together; None: these.
     """
     shown = [group for group in groups if group.has_result or group.num_diverged]
     if not any(group.has_result for group in shown):
         return None
     first = {one.second.label: one for one in one_each(compared)}
     listed = [first[group.label] for group in shown if group.label in first]
-    several_bases = any(one.first.label in first for one in listed)  # not all are compared with a base
+    several_bases = any(one.first.label in first for one in listed)  # a base is itself compared with another
     theirs = [next((one for one in beside if matches(group, one)), None) for group in shown]
     windows = any(one.window for one in theirs if one is not None)
     seeds = [of_asked(group) for group in shown]
@@ -60,7 +60,7 @@ def errors_table(
                 "Test error (%)": spread(group.last_epoch("test_error")),
                 **_difference(one, listed, label(one.first) if one is not None and several_bases else None),
                 "Training error (%)": spread(group.last_epoch("train_error")),
-                **({"Seeds": None} if len(set(seeds)) > 1 and not paired else {}),  # the column n tells them
+                **({"Seeds": None} if len(set(seeds)) > 1 and not paired else {}),  # the column n has them
                 "n": n if len(set(seeds)) > 1 else None,
                 "After the first drop: mean (range)": _window(group) if windows else None,
                 "Student report, test (%)": _published_words(published),
@@ -83,7 +83,7 @@ def errors_table(
 
 
 def comparison_table(key: str, compared: Sequence[Compared], name: Callable[[Compared], str]) -> Table | None:
-    """Return the comparisons that `errors_table` has no room for, a row each; None where none of them is tested."""
+    """Return the comparisons that `errors_table` leaves out, a row each; None where none of them is tested."""
     shown = [id(one) for one in one_each(compared)]
     others = [one for one in compared if id(one) not in shown]
     listed = [one for one in others if one.test is not None or one.first.num_diverged or one.second.num_diverged]
@@ -92,7 +92,7 @@ def comparison_table(key: str, compared: Sequence[Compared], name: Callable[[Com
 
 
 def how_compared(compared: Sequence[Compared]) -> str:
-    """Return how differences were tested, in words that are the same for every study; nothing where none was."""
+    """Return how differences were tested, in words common to all studies; "" where none was."""
     found = [verdict.difference for verdict in tested(compared)]
     if not found:
         return ""
@@ -112,9 +112,9 @@ def how_compared(compared: Sequence[Compared]) -> str:
 def published_table(
     key: str, groups: Sequence[Group], beside: Sequence[Published], label: Label, measured: str = "last epoch"
 ) -> Table | None:
-    """Return the last-epoch test errors of one data set's groups above the published ones; None where there are none.
+    """Return the last-epoch test errors of one data set's groups above published ones; None where there are none.
 
-    A column is a network by its `label`, a row a source with what it measured; `measured` is what these groups did.
+    A column is a network by its `label`, a row a source with what it measured; `measured` says this for the groups.
     """
     if not beside:
         return None
@@ -136,7 +136,7 @@ def published_table(
 
 
 def _difference(one: Compared | None, listed: Sequence[Compared], against: str | None = None) -> dict[str, str | None]:
-    """Return the cells of a comparison: those of its verdict only where any that is `listed` has one, or lost runs."""
+    """Return the cells of a comparison; those of the verdict only if any one in `listed` is tested or lost runs."""
     test = None if one is None else one.test
     found = None if test is None else test.difference
     told = bool(tested(listed)) or any(map(_lost, listed))
@@ -153,18 +153,18 @@ def _difference(one: Compared | None, listed: Sequence[Compared], against: str |
 
 
 def _interval(verdict: Verdict) -> str | None:
-    """Return the interval that a verdict rests on; that of equal ones is marked, for its level is another."""
+    """Return the interval of a verdict; that of an equal one is marked, because its level differs."""
     known = interval(verdict.ends)
     return known if known is None or verdict.kind != "equal" else f"{known} (90%)"
 
 
 def _verdict(one: Compared) -> str | None:
-    """Return a verdict in a few words, and which side had runs that diverged."""
+    """Return a verdict in a few words, and how many runs of either side diverged."""
     return "; ".join(filter(None, [kind_words(one.test) if one.test is not None else None, _lost(one)])) or None
 
 
 def _lost(one: Compared) -> str:
-    """Return how many runs of each side diverged, the first side being what the second is compared with."""
+    """Return how many runs of each side diverged; the base is "the other"."""
     return ", ".join(
         f"{of_seeds(group.num_diverged, group)}{whose} diverged"
         for group, whose in ((one.second, ""), (one.first, " of the other"))
@@ -178,7 +178,7 @@ def _window(group: Group) -> str | None:
 
 
 def _published_words(one: Published | None) -> str | None:
-    """Return a published figure with its spread or range, two decimals throughout."""
+    """Return a published figure with its spread or range, all to two decimals."""
     if one is None:
         return None
     if one.standard_deviation is not None:

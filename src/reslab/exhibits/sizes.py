@@ -1,30 +1,30 @@
-"""Differences of errors in words: always with their size, and with what their uncertainty supports."""
+"""Differences of errors in words, always with their size and with what their uncertainty supports."""
 
 from reslab.analysis.verdicts import Verdict
 from reslab.exhibits.captions import text
 from reslab.exhibits.wording import interval, signed
 
 NOT_SIGNIFICANT = "not significant"
-"""What a difference is that is shown neither to be there nor to be small."""
+"""Words for a difference that is shown neither to exist nor to be small."""
 
 
 def size(verdict: Verdict) -> str:
-    """Return a difference with its interval, or the number of seeds that leaves it without one."""
+    """Return a difference with its interval, or with the number of seeds where these are too few for one."""
     return f"{signed(verdict.difference.value)} points ({_certainty(verdict)})"
 
 
 def verdict_words(verdict: Verdict) -> str:
-    """Return a difference with what it supports after correction for how many are compared (see `size`)."""
+    """Return a difference with its verdict, corrected for the number of comparisons (see `size`)."""
     return _said("verdict.words", verdict, certainty=_certainty(verdict))
 
 
 def kind_words(verdict: Verdict) -> str:
-    """Return a verdict in the words of a table's cell."""
+    """Return a verdict in words for a table's cell."""
     return _said("verdict.cell", verdict)
 
 
 def seeds_needed(verdict: Verdict) -> str:
-    """Return between how many seeds would detect a difference of this size, by what their spread may be."""
+    """Return how many seeds would detect a difference of this size, as a range over what the spread may be."""
     fewest, most = verdict.seeds_range or (verdict.seeds, verdict.seeds)
     if fewest is None:
         return "over 1,000"
@@ -32,9 +32,9 @@ def seeds_needed(verdict: Verdict) -> str:
 
 
 def _certainty(verdict: Verdict) -> str:
-    """Return the interval of a difference, or the number of seeds that leaves it without one.
+    """Return the interval of a difference, or the number of seeds where these are too few for one.
 
-    An interval that rests on the spread of other runs, of a single seed, comes with that number, too.
+    An interval for a single seed, which assumes the spread of other runs, comes with the number of seeds, too.
     """
     found, known = verdict.difference, interval(verdict.ends)
     alike = found.n_first == found.n_second or (found.published and found.n_first == 1)

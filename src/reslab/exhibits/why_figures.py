@@ -1,4 +1,4 @@
-"""Why it happens, as charts: what `reslab diagnose` measured by layer, around the weights and along the training."""
+"""Charts of what `reslab diagnose` measured by layer, around the weights and during the training."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,7 @@ from reslab.exhibits.wording import Label, dataset_name, listing
 
 MOST_SURFACES = 4
 MOST_MOMENTS = 4
-"""Panels of a data set at most."""
+"""Most panels of a data set."""
 
 
 @unchecked
@@ -35,7 +35,7 @@ def responses_figure(key: str, groups: Sequence[Group], label: Label, *, ordered
 def gradients_figure(key: str, groups: Sequence[Group], label: Label, *, ordered: bool = False) -> Figure | None:
     """Return the gradient norm of each layer at the moments measured; None where no gradients were measured.
 
-    There are `MOST_MOMENTS` panels a data set at most, on one axis: the first and last moments, others spread between.
+    Each data set has at most `MOST_MOMENTS` panels, on one axis: the first and last moments, and others between.
     """
     having = [group for group in groups if group.diagnoses.moments("gradients")]
     if not having:
@@ -71,7 +71,7 @@ def surface_figure(key: str, groups: Sequence[Group], label: Label) -> Figure | 
 
 @unchecked
 def effective_rate_figure(key: str, groups: Sequence[Group], label: Label, *, ordered: bool = False) -> Figure | None:
-    """Return effective rates against the epoch, means over the seeds; None unless two have it."""
+    """Return effective rates against the epoch, means over the seeds; None for fewer than two groups with them."""
     recorded = [group for group in groups if group.has_result and has_effective_rates(group)]
     if len(recorded) < 2:
         return None
@@ -92,9 +92,9 @@ def effective_rate_figure(key: str, groups: Sequence[Group], label: Label, *, or
 
 @unchecked
 def sharpness_figure(key: str, groups: Sequence[Group], label: Label, *, ordered: bool = False) -> Figure | None:
-    """Return the largest eigenvalue at the epochs measured beside what the rate then in force allows.
+    """Return the largest eigenvalue at the epochs measured beside the stability limit at the rate then in force.
 
-    None where it was measured at the end alone.
+    None where it was measured only at the end.
     """
     panels = _along(key, groups, label, ("curvature", "largest", "stability_limit"), "Largest eigenvalue", ordered)
     negative = any(row.get("value", 1) <= 0 for panel in panels for rows in panel.datasets.values() for row in rows)
@@ -103,7 +103,7 @@ def sharpness_figure(key: str, groups: Sequence[Group], label: Label, *, ordered
 
 @unchecked
 def noise_figure(key: str, groups: Sequence[Group], label: Label, *, ordered: bool = False) -> Figure | None:
-    """Return the gradient noise scale at the epochs measured beside the batch size; None where of the end alone."""
+    """Return the gradient noise scale at the epochs measured beside the batch size; None where only at the end."""
     panels = _along(key, groups, label, ("noise-scale", "noise_scale", "batch_size"), "Noise scale (images)", ordered)
     return Figure(key, *titled("noise-along"), panels) if panels else None
 
@@ -120,9 +120,9 @@ def moment_words(moments: Sequence[str]) -> str:
 def _layer_panels(
     key: str, drawn: dict[str, dict[str, list[Row]]], unit: str, looks: Looks
 ) -> tuple[tuple[Panel, ...], bool]:
-    """Return the panels of a figure, of rows by data set and moment, and whether values of zero have no place in it.
+    """Return the panels for rows by data set and moment, and whether zeros are left out because axes are logarithmic.
 
-    Those of a data set have one axis, and all one kind of axis: logarithmic where values are spread out on any of them.
+    Panels of a data set share an axis.  Axes are logarithmic on all data sets where values on any vary widely.
     """
     rows_on = {dataset: [row for rows in moments.values() for row in rows] for dataset, moments in drawn.items()}
     above = {dataset: [row["value"] for row in rows if row["value"] > 0] for dataset, rows in rows_on.items()}
@@ -148,7 +148,7 @@ def _layer_panels(
 def _along(
     key: str, groups: Sequence[Group], label: Label, what: tuple[str, str, str], unit: str, ordered: bool
 ) -> tuple[Panel, ...]:
-    """Return a panel a data set of a diagnostic's quantity and its limit; none where it was measured at one moment."""
+    """Return a panel per data set of a diagnostic's quantity and limit, for groups measured at two moments or more."""
     diagnostic, quantity, _ = what
     shown = [group for group in groups if len(along(group, diagnostic, [quantity])) > 1]
     looks, panels = Looks.of(map(label, shown), ordered=ordered), []
@@ -166,7 +166,7 @@ def _along(
 
 
 def _marked_line(base: alt.Chart, shape: alt.Shape, shown: dict[str, str], where: str = "true") -> list[alt.Chart]:
-    """Return the layers of lines that carry marks `where` an expression holds, with what the pointer shows of those."""
+    """Return the layers of lines with marks `where` an expression holds, and the marks' tooltips."""
     marks = base.transform_filter(where).mark_point(filled=True, size=50, opacity=1)
     return [base.mark_line(strokeWidth=1.4), marks.encode(shape=shape, tooltip=tips(shown))]
 

@@ -1,4 +1,4 @@
-"""Single figures of networks as tables: sizes, and what `reslab diagnose` measured, as curvature and noise scale."""
+"""Tables of single figures of networks: sizes, and what `reslab diagnose` measured, e.g. curvature and noise scale."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from reslab.exhibits.wording import Label, evenly, points, settings, span, whole
 
 
 def size_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
-    """Return parameters and multiply-adds of the networks; None before a finished run."""
+    """Return the networks' parameters and multiply-adds; None before a finished run."""
     rows = [
         {
             "Network": label(group),
@@ -24,7 +24,7 @@ def size_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
 
 
 def curvature_table(key: str, groups: Sequence[Group]) -> Table | None:
-    """Return the largest eigenvalue of the Hessian beside what the rate allows; None where it was not measured."""
+    """Return the largest eigenvalue of the Hessian beside the stability limit; None where not measured."""
     found = [group for group in groups if figure_of(group, "curvature", "largest").n]
     largest, limits, rates = (
         [figure_of(group, "curvature", name).mean for group in found] for name in ("largest", "stability_limit", "rate")
@@ -43,7 +43,7 @@ def curvature_table(key: str, groups: Sequence[Group]) -> Table | None:
 
 
 def noise_table(key: str, groups: Sequence[Group]) -> Table | None:
-    """Return the gradient noise scale beside the batch size; None where it was not measured."""
+    """Return the gradient noise scale beside the batch size; None where not measured."""
     found = [group for group in groups if noise_known(group)]
     scales, bounds = (
         [figure_of(group, "noise-scale", name) for group in found] for name in ("noise_scale", "at_least")
@@ -62,7 +62,7 @@ def noise_table(key: str, groups: Sequence[Group]) -> Table | None:
 
 
 def gap_table(key: str, groups: Sequence[Group]) -> Table | None:
-    """Return errors of the final weights on training images as they are and on all test images; None without any."""
+    """Return errors of the final weights on unaugmented training images and on all test images; None without any."""
     known = ((group, figure_of(group, "gap", "train_error"), full_test_error(group)) for group in groups)
     found = [(group, train, test) for group, train, test in known if train.mean is not None and test.mean is not None]
     seeds = [train.n for _, train, _ in found]
@@ -86,11 +86,11 @@ def gap_table(key: str, groups: Sequence[Group]) -> Table | None:
 
 
 def _seeds(counts: Sequence[int]) -> list[str | None]:
-    """Return how many seeds were measured, as cells; none where it is one of each, which the caption says."""
+    """Return how many seeds were measured, as cells; None where all are 1, which the caption says."""
     return [None if set(counts) == {1} else str(count) for count in counts]
 
 
 def _sample(group: Group) -> str | None:
-    """Return how many training images the errors of the final weights are of."""
+    """Return how many training images the errors of the final weights were measured on."""
     images = figure_of(group, "gap", "num_train")
     return span(*(f"{end:,.0f}" for end in (images.low, images.high) if end)) or None

@@ -1,4 +1,4 @@
-"""Numbers and names as readers expect them: units, signs, lists, and the usual names of things."""
+"""Numbers and names as readers expect them: units, signs, lists and usual names."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ Reading = Literal["train", "test"]
 """One of the two errors of a network."""
 
 ERRORS: dict[Reading, str] = {"train": "Training error (%)", "test": "Test error (%)"}
-"""What an axis of either is called."""
+"""The title of an axis for either."""
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -28,7 +28,7 @@ def points(value: float | None) -> str | None:
 
 
 def spread(summary: Summary) -> str | None:
-    """Return mean ± standard deviation, as far as there are values for each."""
+    """Return mean ± standard deviation, as far as known."""
     if summary.mean is None:
         return None
     return f"{summary.mean:.2f}" if summary.sd is None else f"{summary.mean:.2f} ± {summary.sd:.2f}"
@@ -41,58 +41,58 @@ def with_n(summary: Summary) -> str | None:
 
 
 def signed(value: float) -> str:
-    """Return a difference with two decimals and its sign, where it has one."""
+    """Return a difference with two decimals and a sign, unless it rounds to zero."""
     text = points(value) or ""
     return text if text.startswith(MINUS) or text == points(0) else f"+{text}"
 
 
 def interval(ends: tuple[float, float] | None) -> str | None:
-    """Return an interval of a difference by its ends; None, where it is unknown, stays None."""
+    """Return the interval of a difference from its ends; None, for an unknown one, stays None."""
     return None if ends is None else f"{signed(ends[0])} to {signed(ends[1])}"
 
 
 def of_asked(group: Group) -> str:
-    """Return how many runs of a group have finished, and of how many where some have not."""
+    """Return how many runs of a group have finished, with the total where some have not: "3", "2 of 3"."""
     done, asked = group.num_finished, len(group.seeds)
     return str(done) if done == asked else f"{done} of {asked}"
 
 
 def of_seeds(some: int, group: Group) -> str:
-    """Return how many of a group's seeds are meant, as in "2 of 3 seeds"."""
+    """Return `some` of a group's seeds in words, as in "2 of 3 seeds"."""
     asked = len(group.seeds)
     return f"{some} of {asked} seed{'s' * (asked != 1)}"
 
 
 def whole(value: int | None) -> str | None:
-    """Return a count with separators."""
+    """Return a count with thousands separators; None stays None."""
     return None if value is None else f"{value:,}"
 
 
 def evenly(values: Sequence[float | None]) -> list[str | None]:
-    """Return the figures of a column with as many decimals each: the smallest keeps two digits, with four at most."""
+    """Return a column's figures with equal decimals, four at most: enough for two digits of the smallest."""
     sizes = [abs(value) for value in values if value]
     decimals = min(4, max(0, 1 - math.floor(math.log10(min(sizes))))) if sizes else 0
     return [None if value is None else _minus(f"{value:,.{decimals}f}") for value in values]
 
 
 def settings(values: Sequence[float | None]) -> list[str | None]:
-    """Return the settings of a column with as many decimals each as the one that has most: 0.10, 0.05."""
+    """Return a column's settings with equal decimals, as many as the longest needs: 0.10, 0.05."""
     decimals = max((len(number(value).partition(".")[2]) for value in values if value is not None), default=0)
     return [None if value is None else _minus(f"{value:,.{decimals}f}") for value in values]
 
 
 def percent(value: float) -> str:
-    """Return a share of one in percent."""
+    """Return a fraction in percent."""
     return f"{100 * value:.3g}%"
 
 
 def span(*ends: str | None) -> str:
-    """Return the ends of a range in words, "3.2 to 4.1"; one where they read alike, "" where none is known."""
+    """Return a range in words, "3.2 to 4.1"; a single end where both read the same, "" where none is known."""
     return " to ".join(dict.fromkeys(end for end in ends if end is not None))
 
 
 def listing(items: Iterable[str]) -> str:
-    """Return a list in words: a, b and c; or, where an item has commas of its own: a, b; and c."""
+    """Return a list in words: a, b and c; or, where an item contains a comma: a, b; and c."""
     words = list(items)
     if len(words) < 2:
         return "".join(words)
@@ -101,7 +101,7 @@ def listing(items: Iterable[str]) -> str:
 
 
 def numeral(number_of: int) -> str:
-    """Return a number in words where it is small: three, 18."""
+    """Return a small number in words, a larger one in digits: three, 18."""
     return _NUMERALS[number_of] if 0 <= number_of < len(_NUMERALS) else f"{number_of:,}"
 
 
@@ -122,12 +122,12 @@ def seeds_named(seeds: Sequence[int]) -> str:
 
 
 def of_length(length: float, unit: str) -> str:
-    """Return a length of training, as in 164 epochs, 1 epoch, 64,000 iterations."""
+    """Return a length of training in words: 164 epochs, 1 epoch, 64,000 iterations."""
     return f"{number(round(length, 2))} {unit.removesuffix('s') if length == 1 else unit}"
 
 
 def seeds_behind(counts: Sequence[int]) -> str:
-    """Return how many seeds stand behind some means: three seeds, one to three seeds."""
+    """Return how many seeds are behind some means: three seeds, one to three seeds."""
     low, high = min(counts), max(counts)
     if low == high:
         return counted(high, "seed")
@@ -135,14 +135,14 @@ def seeds_behind(counts: Sequence[int]) -> str:
 
 
 def over_seeds(groups: Sequence[Group]) -> str:
-    """Return what an error in a table is: mean and standard deviation, or the one figure that one seed gives."""
+    """Return what the errors in a table are: means and standard deviations, or of one seed each."""
     if any(group.num_finished > 1 for group in groups):
         return "mean ± sample standard deviation over the finished seeds"
     return "of one seed each"
 
 
 def p_words(value: float | None) -> str | None:
-    """Return a p with as many digits as are read, and one below 5% as one; None stays None."""
+    """Return a p-value to the digits that matter, without rounding one below 5% up to it; None stays None."""
     if value is None:
         return None
     if 0.0495 <= value < 0.05:
@@ -151,12 +151,12 @@ def p_words(value: float | None) -> str | None:
 
 
 def uncapitalised(text: str) -> str:
-    """Return a title as it stands within a sentence."""
+    """Return a title without its capital, for use within a sentence."""
     return text[:1].lower() + text[1:]
 
 
 def opened(text: str) -> str:
-    """Return a sentence with a capital at its start."""
+    """Return a text with a capital at its start."""
     return text[:1].upper() + text[1:]
 
 
