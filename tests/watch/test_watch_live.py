@@ -74,7 +74,7 @@ def test_a_page_answers_below_the_path_of_a_user_of_jupyterhub(tmp_path: Path, g
 )
 def test_a_prefix_is_a_path_of_plain_names(prefix: str, path: str | None) -> None:
     if path is None:
-        with pytest.raises(reslab.ResLabError, match=r"--prefix is a path as in /user/anna/proxy/8765, not "):
+        with pytest.raises(reslab.ResLabError, match=r"--prefix must be a path as in /user/anna/proxy/8765, not "):
             _prefix(prefix)
     else:
         assert _prefix(prefix) == path

@@ -1,1 +1,1 @@
-"""The studies' parts put together and rendered, as a pure function of the run directories."""
+"""Reports: chapters put together and rendered, as a pure function of the run directories."""

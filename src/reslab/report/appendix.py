@@ -1,4 +1,4 @@
-"""The appendix: what each recipe is, every run with where it comes from, and the software and machines behind them."""
+"""The appendix: every recipe, every run with its origin, and the software and machines behind them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,11 +24,11 @@ from reslab.studies.questions.own import CUSTOM
 from reslab.studies.study import OTHERS, Study
 
 _HEADS = text.under("software-heads")
-"""What is recorded of a run's software, with the heads of its columns; all but the last are text."""
+"""What is recorded of a run's software, with column titles; all but the last are text."""
 
 
 def appendix(tables: Tables, studies: Sequence[Study], data_root: Path | None = None) -> Section:
-    """Return the appendix on these runs, which the studies asked; images are looked for as training looks for them."""
+    """Return the appendix on the runs of these studies; images are looked for as in training."""
     blocks: list[Block | None] = [*unreadable(tables)]
     if tables.runs.height:
         groups = _groups(tables, studies)
@@ -51,7 +51,7 @@ def appendix(tables: Tables, studies: Sequence[Study], data_root: Path | None = 
 
 
 def _predicted(every: Sequence[Group], data_root: Path | None, *, answers: bool) -> list[Block | None]:
-    """Return what predictions say: shared errors, errors by class, which classes are confused, hard images."""
+    """Return the part on predictions: shared errors, errors by class, confusions, hard images."""
     groups = with_predictions(every)
     if not groups:
         return []
@@ -59,7 +59,7 @@ def _predicted(every: Sequence[Group], data_root: Path | None, *, answers: bool)
     ranked = {dataset: sorted(own, key=lambda group: group.test_error) for dataset, own in by_dataset(groups)}
     first = {dataset: own[0] for dataset, own in by_dataset(groups)}
     if {HUNDRED, COARSE} <= ranked.keys():
-        del ranked[COARSE]  # CIFAR-100's classes are summed up by superclass
+        del ranked[COARSE]  # CIFAR-100's classes are already summed by superclass
     ends = {group.label for dataset, own in ranked.items() for group in (first[dataset], own[0], own[-1])}
     return [
         Heading("Which images do the networks get wrong?"),
@@ -71,7 +71,7 @@ def _predicted(every: Sequence[Group], data_root: Path | None, *, answers: bool)
 
 
 def _shortened(groups: Sequence[Group]) -> Label:
-    """Return a label without the parts that all groups of a data set share, as in "rate 0.2"; whole if none is left."""
+    """Return a label without the parts that all groups on a data set share, as in "rate 0.2"; else the network."""
     shared = {
         dataset: set[str].intersection(*(set(group.label.split(", ")) for group in own))
         for dataset, own in by_dataset(groups)
@@ -85,7 +85,7 @@ def _shortened(groups: Sequence[Group]) -> Label:
 
 
 def _checklist(runs: pl.DataFrame, groups: Sequence[Group]) -> Table | None:
-    """Return what checklists of reproducibility ask (NeurIPS, ACL), answered from the runs."""
+    """Return the answers to reproducibility checklists (NeurIPS, ACL), taken from the runs."""
     seeds = sorted({group.num_finished for group in groups})
     begun = runs.filter(pl.col("seconds").is_not_null() | (pl.col("status") == "finished"))
     by_status = runs["status"].value_counts(sort=True).rows()
@@ -105,9 +105,9 @@ def _checklist(runs: pl.DataFrame, groups: Sequence[Group]) -> Table | None:
 
 
 def _groups(tables: Tables, studies: Sequence[Study]) -> list[Group]:
-    """Return every recipe that was begun, once, under its name in the first study that it is part of.
+    """Return a group for every recipe that was begun, labelled as in the first study that it belongs to.
 
-    Among runs of no study a recipe stands once for each set of images.
+    Among runs of no study, a recipe has a group for each set of images.
     """
     begun = set(tables.runs["recipe_id"].to_list())
     found: dict[tuple[Recipe, str], tuple[str, dict[int, None]]] = {}
@@ -124,7 +124,7 @@ def _groups(tables: Tables, studies: Sequence[Study]) -> list[Group]:
 
 
 def unreadable(tables: Tables) -> list[Note]:
-    """Return a note on run folders, files of runs and records of studies that cannot be read; nothing if all can be."""
+    """Return a note on run folders, files of runs and records of studies that cannot be read; [] without any."""
     reasons, paths = tables.left_out, [problem.path for problem in tables.problems]
     records = sum(path.suffix == ".json" and path.parent.name == "studies" for path in paths)
     files = sum(path.name in ("diagnostics.json", "predictions.safetensors") for path in paths)
@@ -134,7 +134,7 @@ def unreadable(tables: Tables) -> list[Note]:
 
 
 def _software(runs: pl.DataFrame) -> Table | None:
-    """Return the versions that the runs were made with, a row for each that differs; None before any run began."""
+    """Return the software versions of the runs, a row for each combination; None before any run began."""
     names = list(_HEADS)
     begun = runs.filter(pl.any_horizontal(pl.col(names).is_not_null()))
     found = begun.group_by(names, maintain_order=True).len("runs")

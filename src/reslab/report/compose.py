@@ -1,4 +1,4 @@
-"""Put a report together from the run directories: the studies asked, runs beside them, the appendix."""
+"""Compose a report from the run directories: the studies, other runs, and the appendix."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -35,10 +35,9 @@ def compose(
 ) -> Document:
     """Return the report on these studies, or on everything below the folder of all runs.
 
-    `answers` says whether it answers, whatever the studies say: true makes a handout's solution, false a handout.
-
-    Images that it shows are looked for in `data_root`, as training looks for them.  Without a title the report gets
-    its own.  A name that was never asked raises `ResLabError`.
+    `answers` overrides that of the studies: true makes a handout's solution, false a handout.  Images are looked for
+    in `data_root` as in training.  Without a title the report gets a default one.  Raises `ResLabError` for a study
+    that has not been run.
     """
     tables = read_tables(runs_root)
     there, unusable = studies_of(runs_root, tables)
@@ -78,18 +77,18 @@ def compose(
 
 
 def _misplaced(notes: Mapping[str, Sequence[Block]], known: Sequence[str]) -> list[Note]:
-    """Return what is said of notes on studies that there are not."""
+    """Return a remark for each part of the notes whose study does not exist."""
     lost = [name for name in notes if name not in (FIRST, *known)]
     return [Note(text("report.misplaced", file=NAME, study=name, hint=nearest(name, known))) for name in lost]
 
 
 def _given(words: str | None) -> str:
-    """Return a title or an author's name as it can be printed: on one line."""
+    """Return a title or an author's name on one line, as it can be printed."""
     return one_line(" ".join((words or "").split()))
 
 
 def _title(studies: Sequence[Study], runs_root: Path) -> str:
-    """Return the title of the one study, of the assignment where all of it is there, or of the plan that all are of."""
+    """Return the title of a single study, of the plan that all studies are from, or of the assignment if complete."""
     if len(studies) == 1:
         return studies[0].title
     names = {study.name for study in studies}
@@ -100,7 +99,7 @@ def _title(studies: Sequence[Study], runs_root: Path) -> str:
 
 
 def _named(names: Sequence[str], there: Sequence[Study], runs_root: Path) -> list[Study]:
-    """Return the studies of these names; that of a plan stands for those of its studies that were asked."""
+    """Return the studies of these names; the assignment's name stands for its studies that have been run."""
     known = {study.name: study for study in there}
     plan = assignment_plan()
     tasks = [study.name for study in plan.studies]
@@ -122,13 +121,13 @@ def _summary(studies: Sequence[Study], tables: Tables) -> str:
 
 
 def _dated(tables: Tables) -> str:
-    """Return when the runs were started, in words; nothing before any was."""
+    """Return when the runs were started, in words; "" before any was."""
     days = tables.runs["started"].str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False).drop_nulls()
     return "" if days.is_empty() else text("report.dated", first=days.min(), last=days.max())
 
 
 def _nothing(tables: Tables, title: str | None, author: str | None) -> Document:
-    """Return a report without runs, which says what to type."""
+    """Return a report without runs, which shows the commands to begin with."""
     pairs = text.under("nothing").items()
     blocks = [block for words, command in pairs for block in (Prose(words), Command(command))]
     section = Section("start", "Nothing has been run yet", (*unreadable(tables), *blocks))

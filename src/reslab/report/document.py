@@ -1,4 +1,4 @@
-"""A report as a value: sections of blocks, with figures and tables numbered through, ready for any renderer."""
+"""A report as a value: sections of blocks, with figures and tables numbered throughout, for any renderer."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,7 +8,7 @@ from typing import Literal, TypedDict
 from reslab.exhibits.blocks import Block, Figure, Panel, Table
 
 REFERENCE = "reference-"
-"""How the names of sources begin, under which they are found."""
+"""Prefix of the anchors of sources."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,11 @@ class Reference:
     key: str
     text: str
     address: str = ""
-    """On the web; empty where it has none."""
+    """On the web; empty if it has none."""
 
     @property
     def anchor(self) -> str:
-        """The name under which its entry is found in the whole report."""
+        """The name of its entry, unique in the report."""
         return f"{REFERENCE}{self.key}"
 
 
@@ -49,7 +49,7 @@ class Document:
     references: tuple[Reference, ...] = ()
     """The sources cited, in the order of their numbers."""
     left_out: tuple[str, ...] = ()
-    """What could not be read and is not in the report: why, of each."""
+    """Why each unreadable item is missing from the report."""
 
     def numbers(self) -> dict[str, str]:
         """Return the number of every figure and table, as in "Figure 3", and of every source, by `anchor`."""
@@ -66,19 +66,19 @@ class Document:
             yield from ((anchor(one, block.key), block, one) for block in exhibits)
 
     def figures(self) -> Iterator[tuple[Figure, Section, bool]]:
-        """Yield each figure with its section, and whether it has the width of the page to itself."""
+        """Yield each figure with its section, and whether it has the whole width of the page."""
         for section in self.sections:
             for row in rows(section.blocks):
                 yield from ((block, section, len(row) == 1) for block in row if isinstance(block, Figure))
 
 
 def anchor(section: Section, key: str) -> str:
-    """Return the name under which an exhibit is found in the whole report; also a file name's beginning."""
+    """Return the name of an exhibit, unique in the report; its files' names begin with it."""
     return f"{section.key}-{key}"
 
 
 class Piece(TypedDict):
-    """A stretch of text: plain, code, the number of an exhibit or source with its anchor, or an address on the web."""
+    """A piece of text: plain, code, the number of an exhibit or source with its anchor, or a web address."""
 
     kind: Literal["text", "code", "reference", "link"]
     text: str
@@ -86,7 +86,7 @@ class Piece(TypedDict):
 
 
 CODE = r"`[^\s`](?:[^\n`]*[^\s`])?`"
-"""What stands for code in text, as in Markdown: a command or a name of a file or field."""
+"""Matches code in text, in backticks as in Markdown: a command, or the name of a file or field."""
 
 _PIECES = re.compile(
     rf"(?P<code>{CODE})"
@@ -97,10 +97,10 @@ _PIECES = re.compile(
 
 
 def pieces(text: str, section: Section, numbers: Mapping[str, str]) -> Iterator[Piece]:
-    """Split text at code, references and addresses; a reference to nothing stays the text it is.
+    """Split text at code, references and addresses; a reference without a target stays plain text.
 
-    What stands in backticks is code, as it is.  `[[key]]` refers to an exhibit of the section, `[[section-key]]` to one
-    of another, `[[@key]]` to a source, `[[@key table 6]]` to a place in it.
+    Text in backticks is code, left unchanged.  `[[key]]` refers to an exhibit of the section, `[[section-key]]` to one
+    of another section, `[[@key]]` to a source, and `[[@key table 6]]` to a place in it.
     """
     at = 0
     for match in _PIECES.finditer(text):
@@ -113,7 +113,7 @@ def pieces(text: str, section: Section, numbers: Mapping[str, str]) -> Iterator[
 
 
 def _piece(match: re.Match[str], section: Section, numbers: Mapping[str, str]) -> Piece | None:
-    """Return what a match stands for; None for a reference to nothing."""
+    """Return the piece for a match; None for a reference without a target."""
     code, exhibit, source, place, address = match.group("code", "exhibit", "source", "place", "address")
     if code:
         return Piece(kind="code", text=code[1:-1], target="")
@@ -133,7 +133,7 @@ def _plain(text: str) -> list[Piece]:
 
 
 def typeset(text: str) -> str:
-    """Return text with the apostrophes, quotation marks and unbroken figures of print."""
+    """Return text with typographic apostrophes and quotation marks, and no breaks within figures."""
     text = re.sub(
         r"(?<![\w'])'([^']*)'(?!\w)", "\N{LEFT SINGLE QUOTATION MARK}\\1\N{RIGHT SINGLE QUOTATION MARK}", text
     )
@@ -144,7 +144,7 @@ def typeset(text: str) -> str:
 
 
 def rows(blocks: Iterable[Block]) -> list[tuple[Block, ...]]:
-    """Return blocks one by one, but figures of one panel that follow each other in twos: they stand side by side."""
+    """Return blocks in rows: one each, but two for consecutive single-panel figures, which go side by side."""
     found: list[tuple[Block, ...]] = []
     may_join = False
     for block in blocks:
@@ -163,9 +163,9 @@ def slug(text: str) -> str:
 
 
 def panels_of(figure: Figure, section: Section) -> list[tuple[str, str, Panel]]:
-    """Return each panel with its name, unique within the report, and its letter, as in (a); none of a single one.
+    """Return each panel's name, unique within the report, its letter, as in (a), and the panel.
 
-    The name is that of its picture's files, without their endings.
+    The name is that of its picture's files, without their suffixes.  A single panel has no letter.
     """
     name, several = anchor(section, figure.key), len(figure.panels) > 1
     letters = [chr(ord("a") + place) if several else "" for place in range(len(figure.panels))]

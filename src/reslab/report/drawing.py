@@ -1,4 +1,4 @@
-"""Draw Vega-Lite charts as SVG, PDF and PNG: in several processes where there are many, as each does one at a time."""
+"""Draw Vega-Lite charts as SVG, PDF and PNG: many in several processes, because one draws a chart at a time."""
 
 import itertools
 import pickle
@@ -13,13 +13,13 @@ import vl_convert
 from reslab.host import python, usable_cores
 
 BATCH = 6
-"""Charts that are worth a process of their own, which takes about half a second to start."""
+"""Fewest charts that are worth another process, which takes about half a second to start."""
 
 SCALE = 1.5
-"""Pixels of a PNG for each pixel of the drawing; at twice as many, a large report takes three seconds more."""
+"""PNG pixels per pixel of the drawing; with twice as many, a large report takes three seconds more."""
 
 Job = tuple[str, str]
-"""The format of a picture, and what it is made from: Vega-Lite (JSON) for SVG, SVG for PDF and PNG."""
+"""A picture's format, and its source: Vega-Lite (JSON) for SVG, SVG for PDF and PNG."""
 
 
 def draw_all(jobs: Sequence[Job]) -> list[bytes]:
@@ -34,13 +34,13 @@ def draw_all(jobs: Sequence[Job]) -> list[bytes]:
 
 
 def tidied(svg: str) -> str:
-    """Return a drawing with clip paths numbered from 1 (the converter counts on from chart to chart), written short."""
+    """Return a drawing, shortened, with clip paths numbered from 1 (the converter counts on from chart to chart)."""
     places: dict[str, str] = {}
     return _TAG.sub(lambda tag: _tidy(tag.group(), places), svg)
 
 
 def main() -> None:
-    """Draw the jobs that come in, pickled, and send out what becomes of them."""
+    """Read pickled jobs from stdin and write their pictures, pickled, to stdout."""
     pickle.dump([*map(_draw, pickle.load(sys.stdin.buffer))], sys.stdout.buffer)
 
 
@@ -52,7 +52,7 @@ def _draw(job: Job) -> bytes:
 
 
 def _elsewhere(jobs: Sequence[Job]) -> list[bytes]:
-    """Draw in another process; if that fails, here, where an error shows itself."""
+    """Draw in another process; if that fails, draw in this one, where errors are raised."""
     command = [*python(), "-m", "reslab.report.drawing"]
     done = subprocess.run(command, input=pickle.dumps(jobs), capture_output=True, check=False)
     return pickle.loads(done.stdout) if done.returncode == 0 else [*map(_draw, jobs)]
@@ -79,7 +79,7 @@ def _hundredths(number: re.Match[str]) -> str:
 
 
 def _shorter(path: re.Match[str]) -> str:
-    """Return a path as steps of tenths of a pixel: nobody sees the difference, and it is a third as long."""
+    """Return a path in relative steps of tenths of a pixel: it looks the same and is a third as long."""
     if not _POLYGONS.fullmatch(path.group()):
         return _NUMBER.sub(_hundredths, path.group())
     return "".join(_steps(line) for line in path.group().split("M")[1:])

@@ -1,4 +1,4 @@
-"""What lies where a report goes: somebody else's files, edited ones, pictures to use again, files out of date."""
+"""Existing files in a report's folder: other people's, edited ones, pictures to reuse, outdated ones."""
 
 import contextlib
 import hashlib
@@ -16,25 +16,26 @@ WRITTEN = "written.json"
 FORMAT = 2
 
 TEXTS = ("index.html", "report.md", "report.pdf")
-"""What a report consists of, beside its figures and tables."""
+"""Files of a report, besides its figures and tables."""
 
 _OURS = re.compile(
     r"index\.html|report\.(?:md|pdf)|tables/[\w-][\w.-]*\.(?:csv|tex)|figures/[\w-][\w.-]*\.(?:svg|pdf|png)"
 )
 
 _BRAND = '<p class="brand">ResLab</p>'
-"""What every page of ours has, see templates/page.html."""
+"""Marks a page as ResLab's; see templates/page.html."""
 
 
 def check_place(out: Path, names: Iterable[str] = TEXTS) -> None:
-    """Raise `ResLabError` where one of these files would be written over and is not as ResLab wrote it.
+    """Raise `ResLabError` where one of these files would be overwritten and is not as ResLab wrote it.
 
-    It was edited since, or nothing tells that it is a report's: not the list, nor, where there is none, a page of ours.
+    Either it was edited since, or nothing shows that it is a report's: it is not in the list nor, where there is no
+    list, is there a page of ours.
     """
     listed = _listed(out)
     ours = not listed and _has_page(out)
     for path, entry in [(out / name, listed.get(name)) for name in names]:
-        with contextlib.suppress(OSError):  # writing will say what is wrong
+        with contextlib.suppress(OSError):  # writing it will raise a clearer error
             if not path.is_file():
                 continue
             if entry is not None and _unchanged(path, entry) is None:
@@ -50,15 +51,12 @@ def check_place(out: Path, names: Iterable[str] = TEXTS) -> None:
 
 
 def has_figures(out: Path) -> bool:
-    """Return whether a report of ours with figures is there: one of runs that had begun."""
+    """Return whether there is a report of ours with figures, that is, of runs that had begun."""
     return _has_page(out) and any((out / "figures").glob("*.svg"))
 
 
 def pictures_before(out: Path) -> dict[tuple[str, str], bytes]:
-    """Return the pictures of an earlier report by the fingerprint of what each was drawn from, and its format.
-
-    Only pictures that are still what was written.
-    """
+    """Return the unchanged pictures of an earlier report by the fingerprint of their chart and their format."""
     return {
         (str(entry["drawn_from"]), Path(name).suffix[1:]): content
         for name, entry in _listed(out).items()
@@ -67,18 +65,18 @@ def pictures_before(out: Path) -> dict[tuple[str, str], bytes]:
 
 
 def write_files(out: Path, files: Mapping[str, bytes], drawn_from: Mapping[str, str]) -> None:
-    """Write a report's files, and remove those of an earlier one that this one does not have.
+    """Write a report's files, and remove those of an earlier report that this one does not have.
 
-    Edited ones stay, and stay listed, so that no later report takes them for its own.  `drawn_from` are the
-    fingerprints of what the pictures were drawn from.  What is about to be written is listed before, beside what was,
-    so that a report that is cut short is nobody's edit.  Raises OSError.
+    Edited files stay, and stay listed, so that no later report takes them for its own.  `drawn_from` are the
+    fingerprints of the pictures' charts.  New contents are listed beside the old before they are written, so that an
+    interrupted report does not look edited.  Raises `OSError`.
     """
     before = _listed(out)
     new: dict[str, dict[str, Any]] = {name: {"sha256": [_digest(content)]} for name, content in files.items()}
     both = {name: {"sha256": [*before.get(name, {}).get("sha256", []), *one["sha256"]]} for name, one in new.items()}
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / WRITTEN, {"format": FORMAT, "files": {**before, **both}})
-    for name in sorted(files, key=lambda name: name != "index.html"):  # the page first: it tells that others are ours
+    for name in sorted(files, key=lambda name: name != "index.html"):  # the page first: it marks the others as ours
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         write_whole(out / name, files[name])
     old = {name: entry for name, entry in before.items() if name not in files}
@@ -91,18 +89,18 @@ def write_files(out: Path, files: Mapping[str, bytes], drawn_from: Mapping[str, 
     write_json(out / WRITTEN, {"format": FORMAT, "files": {**edited, **new}})
     for folder in ("figures", "tables"):
         with contextlib.suppress(OSError):
-            (out / folder).rmdir()  # only where nothing is in it
+            (out / folder).rmdir()  # succeeds only if it is empty
 
 
 def _has_page(out: Path) -> bool:
-    """Return whether a page of ours is there."""
+    """Return whether there is a page of ours."""
     with contextlib.suppress(OSError):
         return _BRAND in (out / "index.html").read_text(errors="replace")
     return False
 
 
 def _listed(out: Path) -> dict[str, dict[str, Any]]:
-    """Return the entries of the list; none where it is missing, damaged or of another version: then nothing is ours."""
+    """Return the entries of the list; {} where it is missing, damaged or of another format."""
     with contextlib.suppress(ResLabError, OSError):
         content = read_json(out / WRITTEN) or {}
         if content.get("format") == FORMAT and isinstance(content.get("files"), dict):
@@ -112,7 +110,7 @@ def _listed(out: Path) -> dict[str, dict[str, Any]]:
 
 
 def _unchanged(path: Path, entry: Mapping[str, Any]) -> bytes | None:
-    """Return the content of a file that is still what was written; else None."""
+    """Return the content of a file that is still as written; else None."""
     hashes = entry.get("sha256")
     with contextlib.suppress(OSError):
         content = path.read_bytes()

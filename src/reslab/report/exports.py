@@ -1,4 +1,4 @@
-"""Every table of a report as files of its own: CSV to compute with, LaTeX to typeset."""
+"""Every table of a report as separate files: CSV to compute with, LaTeX to typeset."""
 
 import csv
 import io
@@ -11,7 +11,7 @@ from reslab.report.values import render
 
 
 def tables_as_files(document: Document) -> dict[str, str]:
-    """Return the contents of tables/NAME.csv and tables/NAME.tex, by that name, for each table of the report."""
+    """Return the contents of tables/NAME.csv and tables/NAME.tex for each table of the report, by file name."""
     numbers, exhibits = document.numbers(), document.exhibits()
     tables = [(name, block, section) for name, block, section in exhibits if isinstance(block, Table)]
     found = {f"tables/{name}.csv": _csv(table) for name, table, _ in tables}
@@ -19,7 +19,7 @@ def tables_as_files(document: Document) -> dict[str, str]:
 
 
 def _csv(table: Table) -> str:
-    """Return a table as CSV with a head, in ASCII's minus signs; a cell without a value is empty."""
+    """Return a table as CSV with a header and ASCII minus signs; a cell without a value is empty."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(column.title for column in table.columns)
@@ -32,8 +32,8 @@ def _csv(table: Table) -> str:
 def _latex(table: Table, section: Section, numbers: Mapping[str, str]) -> str:
     r"""Return a table as LaTeX, for a document that has \usepackage{booktabs,graphicx,longtable}.
 
-    It is as wide as the text at most: headings have several lines, long cells are wrapped, and what is still too wide
-    is made smaller.  One that does not fit on a page breaks between its rows.
+    It is at most as wide as the text: headings break into lines, long cells are wrapped, and a table that is still too
+    wide is scaled down.  One too long for a page breaks between rows.
     """
     caption = "".join(piece["text"] for piece in pieces(f"{table.title}.  {table.caption}", section, numbers))
     longest = [max([0, *(len(row[place] or "") for row in table.rows)]) for place in range(len(table.columns))]
@@ -62,9 +62,9 @@ def _heading(column: Column, longest: int) -> str:
 PAGE = 40
 """Rows that fit on a page."""
 WRAPPED, WRAPPED_LONG = (40, 0.3), (20, 0.13)
-"""Characters of a cell from which on its column is wrapped, and the column's width as a share of the text's."""
+"""Characters of a cell above which its column is wrapped, and the column's width as a fraction of the text's."""
 FEW = 3
-"""Columns up to which a wrapped one takes what room there is."""
+"""Most wrapped columns that share the available width."""
 
 _SPECIAL = str.maketrans(
     {
@@ -89,5 +89,5 @@ _SPECIAL = str.maketrans(
 
 
 def _escaped(text: str) -> str:
-    """Return text whose characters mean nothing to LaTeX."""
+    """Return text escaped for LaTeX."""
     return text.translate(_SPECIAL)

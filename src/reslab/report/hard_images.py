@@ -1,4 +1,4 @@
-"""The images that every network of a report gets wrong, fetched from where the images are, as far as they are there."""
+"""The images that every network of a report gets wrong, read from the data sets where these are present."""
 
 import base64
 import io
@@ -24,16 +24,16 @@ from reslab.exhibits.wording import dataset_name
 from reslab.lab.folder.predictions import Predictions
 
 LONGEST_SIDE = 64
-"""Pixels to which larger images are made smaller; smaller ones are magnified to about as much, pixel by pixel."""
+"""Side in pixels that images in files are reduced to; others are magnified by whole factors to at most about this."""
 
 _NOT_SHOWN = (ResLabError, OSError)
-"""What keeps images from being shown, and not the report from being written."""
+"""Errors that keep images from being shown, but not the report from being written."""
 
 
 def hard_images(key: str, groups: Sequence[Group], data_root: Path | None, *, partly: bool = False) -> list[Block]:
-    """Return the sheet of images that all of these groups' networks get wrong, of the data sets that are at hand.
+    """Return the sheet of images that all of these groups' networks get wrong, for the data sets that are present.
 
-    The groups have predictions, those of a data set on the same images; `partly` says that other networks have none.
+    All groups have predictions, on each data set for the same images; `partly` says that other networks have none.
     """
     sheets: list[Sheet] = []
     for dataset, own in by_dataset(groups):
@@ -48,7 +48,7 @@ def hard_images(key: str, groups: Sequence[Group], data_root: Path | None, *, pa
 
 
 def _images(group: Group, predictions: Predictions, data_root: Path | None) -> Dataset | Folders | None:
-    """Return the images that a group was tested on; None where they are not here, or others are."""
+    """Return the images that a group was tested on; None where they are missing or differ."""
     try:
         found = load_for(group.recipe, data_root)
     except _NOT_SHOWN:
@@ -74,7 +74,7 @@ def _picture(images: Dataset | Folders, predictions: Sequence[Predictions], plac
 
 
 def _address(images: Dataset | Folders, place: int) -> str:
-    """Return an image as an address that holds it."""
+    """Return an image as a data: address."""
     if isinstance(images, Folders):
         image = decode(images.test.path(place))
         image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))

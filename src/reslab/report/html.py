@@ -17,7 +17,7 @@ from reslab.report.values import document_values, render
 def render_html(document: Document, pictures: Mapping[str, str]) -> str:
     """Return the whole page; the same document gives the same text.
 
-    `pictures` are the charts by name: what is seen until a chart is alive, or where there is no JavaScript.
+    `pictures` are the charts by name, shown until a chart is interactive, or where there is no JavaScript.
     """
     charts, pool = _charts(document)
     return render(
@@ -34,9 +34,9 @@ def render_html(document: Document, pictures: Mapping[str, str]) -> str:
 
 
 def _named(text: str) -> Markup:
-    """Return text as HTML, escaped, in which no line ends within a name such as CIFAR-10: browsers break it there.
+    """Return text as escaped HTML in which browsers do not break lines within a name such as CIFAR-10.
 
-    The characters stay what they are, so that the page can be searched for the name.
+    The characters are unchanged, so that the page can be searched for the name.
     """
     return Markup(_NAME.sub(r'<span class="name">\g<0></span>', str(escape(text))))
 
@@ -45,12 +45,12 @@ _NAME = re.compile(r"(?<![\w-])[A-Za-z]+-\d+(?![\w-])")
 
 
 def _data_address(svg: str) -> str:
-    """Return a drawing as an address that holds it: in an element of its own, its names clash with nobody's."""
+    """Return a drawing as a data: address: in its own element, its ids clash with no others."""
     return "data:image/svg+xml," + urllib.parse.quote(svg, safe=" ='/:;,()!*-._~@$")
 
 
 def _charts(document: Document) -> tuple[dict[str, Any], list[str]]:
-    """Return each panel's specification by its place, and as JSON the data sets they share, each once."""
+    """Return each panel's specification by name, and the data sets that they share, as JSON, each once."""
     charts: dict[str, Any] = {}
     pool: dict[str, int] = {}
     for figure, section, _ in document.figures():
@@ -62,13 +62,13 @@ def _charts(document: Document) -> tuple[dict[str, Any], list[str]]:
 
 
 def _json(value: Any) -> str:
-    """Return JSON that may stand in a script element: no character of it can end the element."""
+    """Return JSON that is safe in a script element: no character can end the element."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     return text.translate({ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"})
 
 
 @cache
 def _library() -> str:
-    """Return Vega, Vega-Lite and Vega-Embed as one script, from the installed wheel: no network."""
+    """Return Vega, Vega-Lite and Vega-Embed as one script, from the installed wheel, without network access."""
     bundle = vl_convert.javascript_bundle()  # type: ignore[call-arg]  # its stub forgets the default
     return str(bundle).replace("</script", "<\\/script").replace("<!--", "<\\!--")

@@ -1,4 +1,4 @@
-"""A user's own words, from notes.md beside the runs: each part stands in the chapter that its heading names."""
+"""A user's notes, from notes.md beside the runs: each part goes into the chapter that its heading names."""
 
 import re
 from collections.abc import Iterator
@@ -10,14 +10,14 @@ from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
 NAME = "notes.md"
 
 FIRST = ""
-"""Where words before the first heading stand: at the head of the report."""
+"""Key of the notes before the first heading, which open the report."""
 
 
 def read_notes(root: Path) -> dict[str, list[Block]]:
-    """Return the blocks of notes.md below the folder of all runs, by the study that a line `## STUDY` names.
+    """Return the blocks of notes.md in the folder of all runs, by the study that a line `## STUDY` names.
 
-    The file is only read.  Paragraphs, lists of lines with a hyphen, and headings `### ...` are kept; all else is text.
-    Raises `ResLabError` where the file is there and cannot be read.
+    Paragraphs, lists of lines with a hyphen, and headings `### ...` are recognised; all else is plain text.  Raises
+    `ResLabError` where the file exists but cannot be read.
     """
     try:
         text = (root / NAME).read_text(encoding="utf-8-sig")

@@ -1,7 +1,7 @@
 """The report as a typeset PDF.
 
-Words, numbers and drawings reach the typesetter as JSON, never as its language: a string is shown as it is, whatever
-stands in it.
+Words, numbers and drawings reach the typesetter as JSON, never as code: a string is shown verbatim, whatever it
+contains.
 """
 
 import json
@@ -18,14 +18,14 @@ from reslab.report.document import Document
 from reslab.report.values import Json, document_values
 
 LONG_WORD = 24
-"""Characters that a word may have before it may be broken anywhere."""
+"""Least length in characters at which a word may be broken anywhere."""
 
 MOST_SAID = 200
-"""Characters of what the typesetter says where it fails."""
+"""Most characters quoted of the typesetter's error."""
 
 
 class NotTypesetError(ResLabError):
-    """The typesetter cannot set this report."""
+    """The typesetter failed on this report."""
 
 
 def render_pdf(document: Document, pictures: Mapping[str, str]) -> bytes:
@@ -38,7 +38,7 @@ def render_pdf(document: Document, pictures: Mapping[str, str]) -> bytes:
         try:
             made = typst.compile(
                 folder / "report.typ",
-                root=folder,  # the template reads no file; from here it could read nothing but templates
+                root=folder,  # the template reads no files, and from here could only read templates
                 ignore_system_fonts=True,
                 sys_inputs={"data": data},
                 timestamp=0,
@@ -49,13 +49,13 @@ def render_pdf(document: Document, pictures: Mapping[str, str]) -> bytes:
 
 
 def pdf_data(document: Document, pictures: Mapping[str, str]) -> Json:
-    """Return all that the template shows, as JSON values."""
+    """Return everything that the template shows, as JSON values."""
     found: Json = _cleaned(document_values(document))
     return found | {"pictures": dict(pictures)}
 
 
 def _cleaned(value: Any) -> Any:
-    """Return values with their texts clean; names and where something leads stay as they are."""
+    """Return values with their texts cleaned; names and targets are unchanged."""
     if isinstance(value, dict):
         return {key: part if key in ("name", "target") else _cleaned(part) for key, part in value.items()}
     if isinstance(value, list):
@@ -64,13 +64,13 @@ def _cleaned(value: Any) -> Any:
 
 
 def _clean(text: str) -> str:
-    """Return text in one line, without characters that no font has, and with breaks allowed within endless words."""
+    """Return text on one line, without unprintable characters, and with breaks allowed within very long words."""
     flat = re.sub(r"[ \t\r\n\f\v\u2028\u2029]+", " ", text)
     visible = re.sub(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]", "\ufffd", flat)
     return re.sub(rf"[^\s\u200b]{{{LONG_WORD},}}", lambda match: _breakable(match.group()), visible)
 
 
 def _breakable(word: str) -> str:
-    """Return a long word with places to break it: behind its marks, and after so many characters."""
+    """Return a long word with places to break it: after punctuation, and every `LONG_WORD` / 2 characters."""
     parts = re.sub(r"(?<=[-_/.,;:=&?])(?=[^-_/.,;:=&?])", "\u200b", word).split("\u200b")
     return "\u200b".join(re.sub(rf"(.{{{LONG_WORD // 2}}})(?=.)", "\\1\u200b", part) for part in parts)

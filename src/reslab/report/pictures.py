@@ -1,4 +1,4 @@
-"""The charts of a report as pictures, drawn once for every renderer that shows them."""
+"""The charts of a report as pictures, drawn once for all renderers."""
 
 import hashlib
 import json
@@ -11,20 +11,20 @@ from reslab.report.document import Document, panels_of
 from reslab.report.drawing import draw_all
 
 FORMATS = ("svg", "pdf", "png")
-"""What figures are written as; SVG always, for the page and the PDF are made from it."""
+"""Formats of figures; SVG is always written, because the page and the PDF are made from it."""
 
 WIDTH = 380
-"""Width of one of two panels side by side, in pixels, chosen so that on paper it can still be read."""
+"""Width in pixels of one of two panels side by side, chosen to be legible on paper."""
 
 WIDE = 720
 """Width of a panel that has the page to itself."""
 
 FONT = "'Liberation Sans', Arial, Helvetica, sans-serif"
-"""What the converter measures labels in, and fonts of the same widths: in wider ones they would be cut off."""
+"""The font that the converter measures labels in, and others of equal width: wider ones would cut labels off."""
 
 
 def charts(document: Document) -> dict[str, str]:
-    """Return the Vega-Lite specification (JSON) of each picture of the report, by its name (see `panels_of`)."""
+    """Return the Vega-Lite specification (JSON) of each picture of the report, by name (see `panels_of`)."""
     found: dict[str, str] = {}
     for figure, section, alone in document.figures():
         whole = WIDE if alone else WIDTH
@@ -35,25 +35,25 @@ def charts(document: Document) -> dict[str, str]:
 
 
 def fingerprint(chart: str) -> str:
-    """Return what tells a specification from every other, and this converter from another version of it."""
+    """Return a hash of a specification and of the version of the converter."""
     return hashlib.sha256(f"{version('vl-convert-python')}\n{chart}".encode()).hexdigest()
 
 
 Known = Mapping[tuple[str, str], bytes]
-"""Pictures made before, by the fingerprint of the specification that they were made from, and the format."""
+"""Pictures made before, by the fingerprint of their specification and their format."""
 
 
 def draw(specifications: Mapping[str, str], known: Known | None = None) -> dict[str, str]:
-    """Return the SVG of each specification by the same name; those that are `known` are used again."""
+    """Return the SVG of each specification, by the same names; those that are `known` are reused."""
     return {name: svg.decode() for name, svg in convert(specifications, specifications, "svg", known).items()}
 
 
 def convert(
     specifications: Mapping[str, str], sources: Mapping[str, str], form: str, known: Known | None = None
 ) -> dict[str, bytes]:
-    """Return pictures in a format, by the same name; those that are `known` are used again.
+    """Return pictures in the format `form`, by the same names; those that are `known` are reused.
 
-    The `sources` are the specifications for SVG, and SVG for other formats.
+    `sources` are the specifications for SVG, and the SVG for other formats.
     """
     made = dict(known or {})
     keys = {name: (fingerprint(chart), form) for name, chart in specifications.items()}
@@ -64,7 +64,7 @@ def convert(
 
 def _specification(panel: Panel, width: int) -> str:
     whole = panel.specification(width)
-    if "layer" in whole:  # most of a drawing's size and time is what only a pointer shows
+    if "layer" in whole:  # layers shown only on hover take most of a drawing's size and time
         whole["layer"] = [layer for layer in whole["layer"] if _opacity(layer) != 0]
     config = whole["config"]
     limit = min(config["legend"].get("labelLimit", width), width - 50)
@@ -74,6 +74,6 @@ def _specification(panel: Panel, width: int) -> str:
 
 
 def _opacity(layer: Mapping[str, Any]) -> float | None:
-    """Return the opacity that a layer has while nothing is pointed at or selected; None where it is the usual one."""
+    """Return a layer's opacity while nothing is hovered over or selected; None for the default."""
     found: float | None = layer.get("encoding", {}).get("opacity", {}).get("value")
     return found

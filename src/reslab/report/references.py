@@ -1,4 +1,4 @@
-"""The sources that a report cites: found in its words, numbered in the order in which they are first cited."""
+"""The sources that a report cites: found in its text, and numbered in order of first citation."""
 
 import re
 import tomllib
@@ -20,7 +20,7 @@ _MARK = re.compile(r"\[\[@([a-z0-9-]+)[^\[\]]*\]\]")
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A source with what stands for it in a text: its citation, its address, its name."""
+    """A source with patterns of how texts refer to it: its citation or address, and its name."""
 
     reference: Reference
     written: re.Pattern[str]
@@ -28,21 +28,21 @@ class _Source:
 
 
 def cited(document: Document) -> Document:
-    """Return the document with a citation in place of every source written out, and the sources it cites.
+    """Return the document with its sources, and citations in place of every source written out in full.
 
     A source that is only named ("the paper") is cited where a section first names it.
     """
     keys: dict[str, None] = {}
 
     def change(named: set[str], text: str) -> str:
-        parts = _CODE.split(text)  # what is code, each second one, stays as it is
+        parts = _CODE.split(text)  # every second part is code, which stays unchanged
         text = "".join(part if at % 2 else _marked(named, part) for at, part in enumerate(parts))
         keys.update(dict.fromkeys(_MARK.findall(text)))
         return text
 
     sections = []
     for section in document.sections:
-        own = partial(change, set())  # what the section has cited
+        own = partial(change, set())  # the sources that the section has cited
         sections.append(replace(section, blocks=tuple(in_words(block, own) for block in section.blocks)))
     known = {source.reference.key: source.reference for source in _SOURCES}
     references = tuple(known[key] for key in keys if key in known)
@@ -50,9 +50,9 @@ def cited(document: Document) -> Document:
 
 
 def _marked(named: set[str], text: str) -> str:
-    """Return text with marks, as in [[@key table 6]], instead of citations and addresses, and behind first names.
+    """Return text with marks, as in [[@key table 6]], in place of citations and addresses, and after first mentions.
 
-    `named` are the sources that the section has cited so far; those of the text are added.
+    `named` are the sources that the section has cited so far; those cited in the text are added.
     """
     for source in _SOURCES:
         key, mark = source.reference.key, f"[[@{source.reference.key}]]"
@@ -93,4 +93,4 @@ def _source(head: str, address: str, spoken: str | None) -> _Source:
 _SOURCES = sorted(
     {one.reference.key: one for one in reversed([*_sources()])}.values(), key=lambda one: -len(one.reference.address)
 )
-"""Each once, as it is first given; longer addresses before shorter ones."""
+"""Each source once, as first given; longer addresses before shorter ones."""

@@ -1,4 +1,4 @@
-"""What every chapter says of its runs is said once: later chapters refer to the first, and tell what differs."""
+"""Repetition between chapters: later ones refer to the first recipe like theirs, and say only what differs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -13,14 +13,14 @@ RECIPE = "recipe"
 """Key of the table that chapters share."""
 
 BETWEEN = "  "
-"""What is between the sentences of a text."""
+"""Separates the sentences of a text."""
 
 MOST_IN_WORDS = 6
-"""Rows that a sentence tells instead of a table."""
+"""Most rows that are given in a sentence instead of a table."""
 
 
 def said_once(sections: Sequence[Section]) -> tuple[Section, ...]:
-    """Return the sections with recipes as far only as an earlier one does not tell them, and methods told once."""
+    """Return the sections with each recipe reduced to what no earlier one gives, and methods described once."""
     recipes: dict[str, Table] = {}
     methods: set[str] = set()
 
@@ -41,7 +41,7 @@ def said_once(sections: Sequence[Section]) -> tuple[Section, ...]:
 
 
 def _less(table: Table, earlier: Mapping[str, Table]) -> Block:
-    """Return how a recipe differs from the one most like it: in a sentence, or where it does much as a table."""
+    """Return how a recipe differs from the most similar one: in a sentence, or in a table if there is much."""
     if not earlier:
         return table
     apart = {where: _apart(table, other) for where, other in earlier.items()}
@@ -54,7 +54,7 @@ def _less(table: Table, earlier: Mapping[str, Table]) -> Block:
 
 
 def _apart(table: Table, other: Table) -> list[tuple[str | None, ...]]:
-    """Return the rows of a recipe that another does not have, and "none" for those that only the other has."""
+    """Return the rows of a recipe that another lacks, and rows with "none" for aspects that only the other has."""
     there = {row[0] for row in table.rows}
     missing = [(row[0], "none") for row in other.rows if row[0] not in (*there, MACHINE)]
     return [row for row in table.rows if row not in other.rows] + missing

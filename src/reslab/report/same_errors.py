@@ -1,4 +1,4 @@
-"""Do networks get the same images wrong?  The part of the appendix that predictions answer."""
+"""Do networks get the same images wrong?  The part of the appendix based on predictions."""
 
 from collections.abc import Sequence
 
@@ -14,10 +14,10 @@ FEW = 20
 
 
 def same_errors(key: str, groups: Sequence[Group], short: Label, *, answers: bool = True) -> list[Block]:
-    """Return what the predictions of these groups say together, each beside the first of its data set; with a table.
+    """Return how far these groups share errors, with a table; each is compared with the first on its data set.
 
-    Nothing where no two were kept, or nothing is wrong.  The groups have predictions, those of a data set of the same
-    images; `short` names one among those of its data set.  The sentence is left to the reader without `answers`.
+    [] where fewer than two predictions were kept, or nothing is wrong.  All groups have predictions, on each data set
+    for the same images; `short` names a group among those on its data set.  Without `answers` there is only the table.
     """
     shared = agreement(groups, {dataset: own[0] for dataset, own in by_dataset(groups)})
     if shared is None:
@@ -27,7 +27,7 @@ def same_errors(key: str, groups: Sequence[Group], short: Label, *, answers: boo
 
 
 def _words(key: str, shared: Agreement, short: Label) -> str:
-    """Return how much is shared, at its least and most, and whether the images or the networks make the errors."""
+    """Return the least and the most that is shared, and whether errors are due to the images or to the networks."""
     datasets = {dataset: shared.on(dataset) for dataset in datasets_of(shared.groups)}
     pairs = [
         {

@@ -1,4 +1,4 @@
-"""A report as values for JSON, which templates and the live page show: text in pieces, nothing to escape."""
+"""A report as JSON values, for templates and the live page: text in pieces, unescaped."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,7 +12,7 @@ Json = dict[str, Any]
 
 
 def document_values(document: Document) -> Json:
-    """Return all of a report."""
+    """Return a whole report."""
     numbers = document.numbers()
     return {
         "title": typeset(document.title),
@@ -38,7 +38,7 @@ def _section(section: Section, document_title: str, numbers: Mapping[str, str]) 
 
 
 def block_values(block: Block, section: Section, numbers: Mapping[str, str]) -> Json:
-    """Return all of a block but the charts of a figure, which have their names instead."""
+    """Return a block; a figure's charts are given only by name."""
 
     def rich(text: str) -> list[Any]:
         return list(pieces(text, section, numbers))
@@ -74,14 +74,14 @@ def block_values(block: Block, section: Section, numbers: Mapping[str, str]) -> 
 
 
 def _cell(cell: str | None) -> str | Json | None:
-    """Return a cell's text, with its target where it leads somewhere; None where it has no value."""
+    """Return a cell's text, with its target if it is a link; None where it has no value."""
     if isinstance(cell, Link):
         return {"text": typeset(cell), "target": cell.target}
     return None if cell is None else typeset(cell)
 
 
 def render(template: str, values: Mapping[str, Any], filters: Mapping[str, Callable[..., str]]) -> str:
-    """Return what a template shows of the values; HTML is escaped.  `filters` are the template's own."""
+    """Render a template with these values; HTML is escaped.  `filters` are the template's own."""
     environment = Environment(
         loader=PackageLoader("reslab.report"),
         autoescape=template.endswith(".html"),

@@ -19,7 +19,7 @@ from reslab.report.pictures import FORMATS, charts, convert, draw, fingerprint
 
 @dataclass(frozen=True, slots=True)
 class ReportFiles:
-    """What was written."""
+    """The files of a report that was written."""
 
     html: Path
     markdown: Path
@@ -28,7 +28,7 @@ class ReportFiles:
     figures: tuple[Path, ...]
     """The charts as SVG."""
     left_out: tuple[str, ...]
-    """What could not be read or typeset and is not in the report: why, of each."""
+    """Why each item that could not be read or typeset is missing from the report."""
 
 
 def write_report(
@@ -44,17 +44,18 @@ def write_report(
 ) -> ReportFiles:
     """Write index.html, report.md, report.pdf, figures/*.svg, *.pdf and *.png, tables/*.csv and *.tex into `out`.
 
-    They are made from the run directories, from notes.md beside them if it is there, and from nothing else, but for
-    the images that every network gets wrong: these are shown if they are in `data_root`, or where training looks.
+    They are made only from the run directories and the user's notes.md and words/ beside them, except for the images
+    that every network gets wrong: these are shown if they are in `data_root`, or where training looks.  The same
+    inputs give the same files, byte for byte.
 
-    `studies` names what to report on; None means every study that was asked, and the runs beside them.  `formats` are
-    those of the figures; SVG is always among them.  `answers` makes a handout's solution (true) or a handout (false),
-    whatever the studies say.  The same run directories give the same files, byte for byte.
-    Files of an earlier report that this one does not have are removed, if nobody has changed them.  A PDF that cannot
-    be typeset costs nothing else: it is left out.  Raises
-    `NothingToReportError` where no run has an epoch yet and an earlier report has figures: it stays as it is.  Raises
-    `ResLabError` for a study that was never asked, a format that there is not, or a folder that cannot be written,
-    holds files of somebody else's under these names, or an edited report.
+    `studies` names what to report on; None means every recorded study and all other runs.  `formats` are those of the
+    figures; SVG is always included.  `answers` overrides that of the studies: true makes a handout's solution, false a
+    handout.  Unchanged files of an earlier report that this one does not have are removed.  A PDF that cannot be
+    typeset is left out.
+
+    Raises `NothingToReportError` where no run has an epoch yet and an earlier report has figures, which then stays.
+    Raises `ResLabError` for a study that has not been run, an unknown format, or a folder that cannot be written or
+    has an edited report or other people's files under these names.
     """
     check_place(out)
     unknown = [name for name in formats if name not in FORMATS]
@@ -73,7 +74,7 @@ def write_report(
     check_place(out, [*TEXTS, *drawn_from, *tables])
     known = pictures_before(out)
     pictures = draw(specifications, known)
-    with ThreadPoolExecutor(1) as pool:  # other processes convert while this one typesets
+    with ThreadPoolExecutor(1) as pool:  # converts in other processes while this one typesets
         converting = {form: pool.submit(convert, specifications, pictures, form, known) for form in wanted[1:]}
         texts = {
             "index.html": render_html(document, pictures),

@@ -1,1 +1,1 @@
-"""The live page: the laboratory at work, read from the run directories alone, in a browser."""
+"""The live page: runs at work, shown in a browser and read only from the run directories."""

@@ -1,4 +1,4 @@
-"""The application: the page, its files, what it reads, its one stream of news, and the report that it writes."""
+"""The application: the page, its files, its data, its event stream, and the report that it writes."""
 
 import asyncio
 import json
@@ -38,15 +38,15 @@ from reslab.watch.safety import LOOPBACK, REPORT_POLICY, Guard
 from reslab.watch.views import Answer, Views
 
 LOOK_SECONDS = 1.0
-"""Between two looks at the folder of runs, unless a look takes long."""
+"""Seconds between looks at the folder of runs, unless a look takes long."""
 
 LOOK_SHARE, MOST_LOOK_SECONDS = 0.01, 5.0
-"""Share of a core that looks may take, and what is between two at most for all that."""
+"""Share of a core that looks may take, and the most seconds between looks in any case."""
 
 LOG = logging.getLogger("uvicorn.error")
 
 BEAT_SECONDS = 10.0
-"""Between two signs of life on a stream."""
+"""Seconds between heartbeats on a stream."""
 
 _JS, _CSS = "text/javascript; charset=utf-8", "text/css; charset=utf-8"
 STATIC = {
@@ -58,11 +58,11 @@ STATIC = {
     "watch.css": ("reslab.watch", "static/watch.css", _CSS),
     "page.css": ("reslab.report", "templates/page.css", _CSS),
 }
-"""The page's own files, by the names that it asks for: package, place in it, and kind."""
+"""The page's own files by requested name: package, path in it, and media type."""
 
 
 class Watch:
-    """One server's state: what it watches, what it tells, and whether it is about to end."""
+    """One server's state: what it watches and serves, and whether it is about to end."""
 
     def __init__(self, laboratory: Laboratory, report: Report) -> None:
         """Watch a folder of runs, and write its report."""
@@ -84,7 +84,7 @@ class Watch:
         self.tell()
 
     async def look_on(self) -> None:
-        """Look again and again, and tell of what changed once the answers are made anew."""
+        """Keep looking, and wake the streams after a change, once the answers have been remade."""
         while not self.closing:
             more, took, begun = False, 0.0, time.monotonic()
             try:
@@ -94,13 +94,13 @@ class Watch:
                     await self.views.refresh()
                     self.tell()
                 more = await self.views.make_ahead()
-            except Exception:  # the next look may succeed; a page that stays as it is would be taken for a quiet lab
+            except Exception:  # the next look may succeed; if this loop ended, the page would just look idle
                 LOG.exception("the folder of runs could not be looked at")
             if not more:
                 await asyncio.sleep(max(LOOK_SECONDS, min(took / LOOK_SHARE, MOST_LOOK_SECONDS)))
 
     async def news(self) -> AsyncIterator[str]:
-        """Yield an event for each change, and now and then a sign of life."""
+        """Yield an event for each change, and heartbeats in between."""
         yield "retry: 2000\n\n"
         while not self.closing:
             told = self._told
@@ -120,7 +120,7 @@ def application(
     any_address: bool = False,
     prefix: str = "",
 ) -> tuple[ASGIApp, Watch]:
-    """Return the guarded application over the folder of runs of a report, and its state."""
+    """Return the guarded application for the folder of runs of a report, and its state."""
     watch = Watch(Laboratory(report.root, report.data_root), report)
     routes = [
         Route("/", partial(_page, watch)),
@@ -188,7 +188,7 @@ _PLAN, _SCORES = Answer(plan_values), Answer(scores_values, scores_version)
 
 
 def _ahead(laboratory: Laboratory) -> dict[str, Answer]:
-    """Return what is made before anybody asks: what a reader opens first."""
+    """Return the answers made before any request: what a reader opens first."""
     studies = {f"study {study.name}": _of_study(study.name) for study in laboratory.studies}
     return {"plan": _PLAN, "scores": _SCORES, **studies}
 
@@ -236,7 +236,7 @@ async def _scores(watch: Watch, request: Request) -> Response:
 async def _write_report(watch: Watch, request: Request) -> Response:
     given = request.headers.get("x-reslab-write", "")
     if not secrets.compare_digest(given.encode(), watch.write_token.encode()):
-        raise HTTPException(403, "load the page again: the server was started anew")
+        raise HTTPException(403, "reload the page: the server has been restarted")
     return JSONResponse(await watch.report.write())
 
 

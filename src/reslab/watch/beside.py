@@ -1,4 +1,4 @@
-"""The live page of a process that trains: a process of its own, which ends with that and never holds it up."""
+"""The live page beside a training process: a separate process, which ends with it and never delays it."""
 
 import contextlib
 import json
@@ -15,18 +15,18 @@ from reslab.session.progress import Tell
 from reslab.watch.report import Report
 
 END_SECONDS = 5.0
-"""How long the page may take to end before it is killed."""
+"""Seconds that the page may take to end before it is killed."""
 
 NICENESS = 10
-"""The page waits for the training, not the other way round."""
+"""Priority: the page waits for the training, not the other way round."""
 
 
 @contextlib.contextmanager
 def page_beside(report: Report, tell: Tell) -> Iterator[None]:
-    """Serve the page of a report's runs while this lasts; `tell` gets its address as soon as there is one.
+    """Serve the page of a report's runs within this context; `tell` gets its address as soon as there is one.
 
-    Ctrl-C on the terminal does not reach the page: it shows how the runs end.  Whatever ends this process, the page
-    ends with it, for its standard input closes.
+    Ctrl-C on the terminal does not reach the page, so that it can show how the runs end.  However this process ends,
+    the page ends with it, because its standard input closes.
     """
     try:
         process = start(report)
@@ -42,7 +42,7 @@ def page_beside(report: Report, tell: Tell) -> Iterator[None]:
 
 
 def start(report: Report, **options: Any) -> "subprocess.Popen[str]":
-    """Start a page with these options of `serve`, which prints what there is to tell on its standard output."""
+    """Start a page with these options of `serve`; it prints its messages on its standard output."""
     return subprocess.Popen(
         [*python(), "-m", "reslab.watch.beside", json.dumps({"report": report.as_text(), **options})],
         stdin=subprocess.PIPE,
@@ -53,7 +53,7 @@ def start(report: Report, **options: Any) -> "subprocess.Popen[str]":
 
 
 def telling_all(process: "subprocess.Popen[str]", tell: Tell) -> Thread:
-    """Tell what a page prints from now on, as it comes."""
+    """Pass on what a page prints from now on, as it comes."""
 
     def tell_all() -> None:
         assert process.stdout is not None
@@ -86,7 +86,7 @@ def _say(words: str) -> bool:
 
 
 def main() -> int:
-    """Serve the page of a process that holds the other end of standard input, until it closes."""
+    """Serve the page until standard input, whose other end the parent process holds, closes."""
     from reslab.watch.serve import serve
 
     os.nice(NICENESS)

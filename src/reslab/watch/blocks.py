@@ -1,4 +1,4 @@
-"""Blocks of a chapter as values for JSON: text in pieces, so that the page never has to make HTML of them."""
+"""Blocks of a chapter as JSON values: text in pieces, so that the page never builds HTML from strings."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ Values = dict[str, Any]
 
 
 def chapter_values(name: str, title: str, blocks: Sequence[Block]) -> Values:
-    """Return the blocks of a study's chapter, numbered on their own, and the data of its charts, each once."""
+    """Return the blocks of a study's chapter, numbered by themselves, and the data of its charts, each once."""
     document = cited(Document(title, "", (Section(name, title, tuple(in_words(one, _alone) for one in blocks)),)))
     section, numbers = document.sections[0], document.numbers()
     found = [_block(block, section, numbers) for block in section.blocks]
@@ -27,7 +27,7 @@ def chapter_values(name: str, title: str, blocks: Sequence[Block]) -> Values:
 
 
 def figure_values(figure: Figure | None) -> Values | None:
-    """Return a figure that stands alone, without a number, its data with it."""
+    """Return a single figure, without a number, with its data."""
     if figure is None:
         return None
     section = Section("figure", "", (figure,))
@@ -42,7 +42,7 @@ def _block(block: Block, section: Section, numbers: dict[str, str]) -> Values:
 
 
 def _alone(text: str) -> str:
-    """Return text of a chapter that stands without the report's appendix, which is named where it is referred to."""
+    """Return text for a chapter shown without the report's appendix: references to it name it instead."""
     return _APPENDIX.sub(lambda found: ("The" if found.start() == 0 else "the") + " report's appendix", text)
 
 
@@ -54,5 +54,5 @@ def _panel(panel: Panel) -> Values:
 
 
 def _datasets(figures: Sequence[Figure]) -> Values:
-    """Return the data of charts by name: panels that share it refer to the same."""
+    """Return the data of charts by name, which panels may share."""
     return {name: data for figure in figures for panel in figure.panels for name, data in panel.columns().items()}

@@ -1,4 +1,4 @@
-"""Vega, Vega-Lite and Vega-Embed as one script from the installed wheel: made once, and kept in the cache."""
+"""Vega, Vega-Lite and Vega-Embed as one script from the installed wheel, made once and cached."""
 
 import contextlib
 import subprocess
@@ -14,7 +14,7 @@ _MAKE = "import sys, vl_convert; sys.stdout.buffer.write(vl_convert.javascript_b
 
 @cache
 def chart_library() -> bytes:
-    """Return the script.  Another process makes it: the engine that does takes 100 MB, and seconds, once."""
+    """Return the script.  Another process makes it, because the engine takes 100 MB, and seconds once."""
     kept = cached("watch", f"vega-{version('vl-convert-python')}.js")
     with contextlib.suppress(OSError):
         return kept.read_bytes()

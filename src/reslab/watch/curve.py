@@ -1,4 +1,4 @@
-"""The lines of a run's metrics.jsonl in little memory: all, or of a very long run some, the extremes among them."""
+"""The lines of a run's metrics.jsonl in little memory: all, or for a very long run some, including extremes."""
 
 import math
 import statistics
@@ -12,22 +12,22 @@ from reslab.analysis.thinning import thinned
 from reslab.analysis.tidy import EPOCH_SCHEMA
 
 READINGS = tuple(name for name in EPOCH_SCHEMA if name not in ("run_id", "recipe_id", "seed", "epoch"))
-"""What a line holds beside its epoch."""
+"""What a line contains besides its epoch."""
 
 MOST_ROWS = 8192
-"""Rows that are kept of a run before they are thinned."""
+"""Most rows kept of a run before they are thinned."""
 
 BLOCKS = 512
-"""Stretches of epochs in which the extremes are kept once a run is thinned."""
+"""Most stretches of epochs, each with its extremes, that a thinned run is divided into."""
 
 _EXTREMES_OF = ("train_error", "test_error", "train_loss", "test_loss", "seconds")
 
 
 class Curve:
-    """What was appended so far.  `num_rows` counts every line, also those that thinning left out."""
+    """The lines appended so far.  `num_rows` counts every line, including those thinned out."""
 
     def __init__(self) -> None:
-        """Begin without a line."""
+        """Begin without lines."""
         self.num_rows = 0
         self.seconds = 0.0
         self._knows_seconds = True
@@ -42,7 +42,7 @@ class Curve:
 
     @property
     def latest(self) -> dict[str, Any]:
-        """The last line, without what it does not hold."""
+        """The last line, without missing readings."""
         if not self._epochs:
             return {}
         found = {name: column[-1] for name, column in self._columns.items() if not math.isnan(column[-1])}
@@ -59,7 +59,7 @@ class Curve:
 
     @property
     def total_seconds(self) -> float | None:
-        """Time of all epochs; None where one does not tell."""
+        """Time of all epochs; None where one did not record it."""
         return self.seconds if self.num_rows and self._knows_seconds else None
 
     def median(self, name: str) -> float | None:
@@ -70,7 +70,7 @@ class Curve:
         return self._medians[name][1] if self.num_rows else None
 
     def extend(self, rows: Sequence[Any]) -> None:
-        """Append lines; raises `ValueError` where one is no line of metrics that goes on from the last."""
+        """Append lines; raises `ValueError` where one is not a line of metrics that follows the last."""
         last, epochs = self.last_epoch, []
         for row in rows:
             epoch: Any = row.get("epoch") if isinstance(row, dict) else None
@@ -90,18 +90,18 @@ class Curve:
             self._thin()
 
     def column(self, name: str) -> list[float | None]:
-        """Return a reading of the kept rows; None where a line does not hold it, or no finite number."""
+        """Return a reading of the kept rows; None where it is missing or not finite."""
         if name == "epoch":
             return [*self._epochs]
         return [value if math.isfinite(value) else None for value in self._columns[name]]
 
     def arrays(self) -> dict[str, "np.ndarray[Any, Any]"]:
-        """Return the epoch and the readings of the kept rows; NaN where a line does not hold one."""
+        """Return the epoch and the readings of the kept rows; NaN where a reading is missing."""
         found = {name: np.array(column, dtype=np.float64) for name, column in self._columns.items()}
         return {"epoch": np.array(self._epochs, dtype=np.int64), **found}
 
     def _thin(self) -> None:
-        """Keep of each stretch of epochs its last row and its extremes: those of what was thinned before among them."""
+        """Keep the last row and the extremes of each stretch of epochs, including those kept by earlier thinning."""
         length = 2
         while length * BLOCKS < self._epochs[-1]:
             length *= 2
@@ -111,8 +111,8 @@ class Curve:
 
 
 def _numbers(values: Sequence[Any]) -> "array[float]":
-    """Return readings as floats, NaN where there is none; raise `ValueError` where one is no number."""
+    """Return readings as floats, NaN for missing ones; raise `ValueError` where one is not a number."""
     try:
         return array("d", [math.nan if value is None else value for value in values])
     except (TypeError, OverflowError):
-        raise ValueError("a reading is no number") from None
+        raise ValueError("a reading is not a number") from None

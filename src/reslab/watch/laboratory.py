@@ -1,4 +1,4 @@
-"""The folder of all runs as it stands: looked at again and again, with tables and studies made when they are needed."""
+"""The current state of the folder of all runs: polled for changes, with tables made when needed."""
 
 import threading
 import time
@@ -21,27 +21,27 @@ from reslab.studies.words import FOLDER as WORDS
 from reslab.watch.reading import Watched
 
 RACY_SECONDS = 3.0
-"""A folder that changed less than this before it was looked at may have changed again with the same time on it."""
+"""A folder modified less than this before a look may change again with the same timestamp."""
 
 EVERYTHING_SECONDS = 60.0
-"""How often everything is looked at, whatever the times of the folders say."""
+"""How often everything is looked at, whatever the folders' timestamps."""
 
 
 class Laboratory:
-    """All runs below a folder.  `version` rises with every change; nothing is ever written, and no lock taken."""
+    """All runs below a folder.  `version` increases with every change; nothing is written, and no lock taken."""
 
     def __init__(self, root: Path, data_root: Path | None = None) -> None:
-        """Watch a folder of runs, which need not be there yet; `data_root` is where their images are."""
+        """Watch a folder of runs, which need not exist yet; `data_root` is where their images are."""
         self.root, self.data_root = root, data_root
         self.version = 0
         self.looked: float | None = None
-        """When everything was last looked at (seconds since 1970), None before the first time."""
+        """When the folder was last looked at (seconds since 1970); None before the first time."""
         self.runs: dict[str, Watched] = {}
         self.studies: list[Study] = []
         self.problems: list[Problem] = []
         self.names: dict[str, str] = {}
         self.states_version = 0
-        """The version at which a run last began, ended, came or went, or a study did."""
+        """The version at which the runs, their states, or the studies last changed."""
         self._versions: dict[str, int] = {}
         self._by_path: dict[Path, Watched] = {}
         self._settled: dict[Path, int] = {}
@@ -52,7 +52,7 @@ class Laboratory:
         self._lock = threading.Lock()
 
     def look(self) -> bool:
-        """Read what has changed since the last look; return whether anything had."""
+        """Read what has changed since the last look; return whether anything has."""
         with self._lock:
             now = time.time()
             everything = now - self._everything >= EVERYTHING_SECONDS
@@ -84,7 +84,7 @@ class Laboratory:
             if watched is None:
                 watched = self._by_path[path] = Watched(path)
             elif watched.ended and not everything and self._settled.get(path) == _changed(path):
-                continue  # what has ended changes by files that are renamed into its folder
+                continue  # a run that has ended changes only by files renamed into its folder, which updates its time
             at = _changed(path)
             if watched.look(held):
                 changed.append(watched)
@@ -119,14 +119,14 @@ class Laboratory:
 
     def _reworded(self, study: Study) -> Study:
         try:
-            chapter_of(study, self.root)  # which reads all of a user's words
+            chapter_of(study, self.root)  # checks all of a user's words
             return reworded(study, self.root)
         except ResLabError as error:
             self.problems.append(Problem.of(self.root / WORDS, error, self.root))
             return study
 
     def _paths(self, now: float, *, everything: bool) -> list[Path]:
-        """Return the folders of all runs, listing only what has changed."""
+        """Return the folders of all runs, listing again only folders that have changed."""
         found = []
         for recipe in self._listed(self.root, now, everything=everything):
             if recipe.name != "studies":
@@ -151,15 +151,15 @@ class Laboratory:
         return inside
 
     def study(self, name: str) -> Study | None:
-        """Return a study by its name."""
+        """Return a study by name; None where there is none."""
         return next((study for study in self.studies if study.name == name), None)
 
     def version_of(self, runs: Iterable[str]) -> int:
-        """Return the version at which one of these runs last changed, or the state of any."""
+        """Return the version at which one of these runs, or the state of any run, last changed."""
         return max([self.states_version, *(self._versions.get(run_id, 0) for run_id in runs)])
 
     def tables(self) -> Tables:
-        """Return the tidy tables of all runs, as `read_tables` has them but for predictions."""
+        """Return the tidy tables of all runs, as from `read_tables` but without predictions."""
         with self._lock:
             if self._tables is None or self._tables[0] != self.version:
                 self._tables = (self.version, self._make_tables())
@@ -194,21 +194,21 @@ class Laboratory:
                 try:
                     tidy({one.id: content})
                 except (KeyError, TypeError, ValueError, IndexError, AttributeError):
-                    continue  # a report tells of it
+                    continue  # the report says so
                 found[one.id] = content
         return tidy(found)
 
     def name(self, run_id: str) -> str:
-        """Return what a run is called."""
+        """Return the name of a run."""
         return self.names.get(run_id, run_id)
 
     def recipe_name(self, run_id: str) -> str:
-        """Return what the recipe of a run is called."""
+        """Return the name of a run's recipe."""
         return self.name(run_id).rpartition(", seed ")[0] or run_id
 
 
 def _epochs(shown: Sequence[Watched]) -> pl.DataFrame:
-    """Return the kept lines of these runs as `Tables.epochs`."""
+    """Return the kept lines of these runs in the form of `Tables.epochs`."""
     if not shown:
         return frame([], EPOCH_SCHEMA)
     parts = [one.curve.arrays() for one in shown]
@@ -238,7 +238,7 @@ def _row(one: Watched) -> dict[str, object]:
 
 
 def _changed(path: Path) -> int | None:
-    """Return when a file was last written, or something in a folder made, renamed or removed; None for what is gone."""
+    """Return when a file, or the entries of a folder, last changed (ns); None where it is gone."""
     try:
         return path.stat().st_mtime_ns
     except OSError:
@@ -246,5 +246,5 @@ def _changed(path: Path) -> int | None:
 
 
 def _fingerprint(watched: Watched) -> str:
-    """Return of which images a run is, as far as that is known; a study's name tells of them."""
+    """Return the fingerprint of a run's images, "" where unknown; the runs of no study are grouped by it."""
     return str((watched.record("provenance.json").get("data") or {}).get("fingerprint") or "")

@@ -1,4 +1,4 @@
-"""The live page from Python: started by a call, with its address, and ended by another or with the process."""
+"""The live page from Python: a call starts it and returns it; another, or the end of the process, stops it."""
 
 import weakref
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ from reslab.watch.report import Report
 
 NEEDED = ("starlette", "uvicorn")
 _ADDRESS = "The live page: "
-"""What stands before the address in the line that tells it."""
+"""What precedes the address in the line that announces it."""
 
 
 class LivePage:
-    """A page in the browser that shows runs at work; it ends with `stop`, its `with` block, or this process."""
+    """A page in the browser that shows runs at work; it ends on `stop`, with its `with` block, or with this process."""
 
     def __init__(self, report: Report, tell: Tell, **options: object) -> None:
         """Start a page with these options of `serve`, and wait until it listens; raises `ResLabError` if it cannot."""
@@ -40,16 +40,16 @@ class LivePage:
             raise ResLabError("\n".join(said) or "the live page did not start")
         tell(said[-1])
         self.address = said[-1].removeprefix(_ADDRESS)
-        """Where the page is, as in http://127.0.0.1:8765/."""
+        """The page's URL, as in http://127.0.0.1:8765/."""
         self._end = weakref.finalize(self, end, self._process, telling_all(self._process, tell))
 
     @property
     def is_on(self) -> bool:
-        """Whether it is being served."""
+        """Whether the page is being served."""
         return self._process.poll() is None
 
     def stop(self) -> None:
-        """End the page; runs go on without it."""
+        """End the page; runs continue without it."""
         self._end()
 
     def __enter__(self) -> Self:
@@ -82,14 +82,14 @@ def live_page(
     data_root: str | Path | None = None,
     tell: Tell = aside,
 ) -> LivePage:
-    """Show the runs of a folder at work on a page in the browser, as long as this process lives; return the page.
+    """Show the runs of a folder at work on a page in the browser while this process lives; return the page.
 
-    It has an `address`, is shown as a link in a notebook, and ends with `stop()` or its `with` block.  It reads the
+    It has an `address`, appears as a link in a notebook, and ends on `stop()` or with its `with` block.  It reads the
     folder and changes nothing in it.  `out` is where its button writes the report, with this `title`, `author` and
-    `data_root` as `write_report` takes them.  `host` and `port` are where it listens: anything but this machine's own
-    needs the token in the address, and `token` asks for it here, too.  `allow_hosts` are other names that a proxy asks
-    for, `prefix` is a path that it puts before the page's own.  Raises `ResLabError` where it cannot listen there, or
-    reslab[watch] is not installed.
+    `data_root` as for `write_report`.  It listens at `host` and `port`: except on the loopback interface, the address
+    must contain a token; `token` requires one there, too.  `allow_hosts` are other names that a proxy uses for it, and
+    `prefix` is a path that the proxy puts before the page's own.  Raises `ResLabError` where it cannot listen there,
+    or reslab[watch] is not installed.
     """
     check_extra()
     runs_folder(runs, may_be_to_come=True)
@@ -99,7 +99,7 @@ def live_page(
 
 
 def check_extra() -> None:
-    """Raise `ResLabError` where what the page needs is not installed."""
+    """Raise `ResLabError` unless the packages that the page needs are installed."""
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise ResLabError(f"the live page needs {' and '.join(missing)}: pip install 'reslab[watch]'")

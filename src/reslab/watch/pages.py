@@ -1,4 +1,4 @@
-"""What each view of the page shows, as values for JSON, made from the laboratory as it stands."""
+"""The contents of each view of the page, as JSON values, made from the laboratory's current state."""
 
 from collections.abc import Sequence
 
@@ -18,25 +18,25 @@ from reslab.watch.plan import Clock, seed_values
 from reslab.watch.reading import Watched
 
 MOST_POINTS = 600
-"""Epochs of one run that its table of figures holds."""
+"""Most epochs in a run's table of figures."""
 
 MOST_LETTERS = 200
-"""Of a name that was asked for and is not there: longer ones are cut before the nearest is sought."""
+"""Length to which a requested unknown name is cut before the nearest is looked for."""
 
 
 class NotThereError(ResLabError):
-    """What was asked for is not in the folder of runs."""
+    """What was requested is not in the folder of runs."""
 
 
 def study_values(laboratory: Laboratory, name: str) -> Values:
-    """Return the chapter of a study as the report would have it now, and how its runs stand."""
+    """Return the chapter of a study as a report would have it now, and the state of its runs."""
     study = laboratory.study(name)
     if study is None:
         raise NotThereError(f"there is no study {name[:MOST_LETTERS]!r} in the folder of runs")
     clock = Clock(laboratory)
     chapter = chapter_of(study, laboratory.root)
     blocks = write(find(study, laboratory.tables(), chapter), chapter)
-    blocks.sort(key=lambda block: not _is_curves(block))  # which come first here, and are numbered first
+    blocks.sort(key=lambda block: not _is_curves(block))  # curves come first here, and are numbered first
     runs = [
         {"label": variant.label, **seed_values(laboratory, Run(variant.recipe, seed), clock)}
         for variant in study.variants
@@ -57,21 +57,21 @@ def _is_curves(block: Block) -> bool:
 
 
 def study_version(laboratory: Laboratory, name: str) -> int:
-    """Return the version at which the chapter last changed: with a run of its own, or with the state of any.
+    """Return the version at which the chapter last changed: with its own runs, or with the state of any run.
 
-    What ends elsewhere counts, for all runs together tell by how much seeds differ.
+    Runs of other studies count when they end, because the spread of seeds is estimated from all runs.
     """
     study = laboratory.study(name)
     return laboratory.version if study is None else laboratory.version_of([run.id for run in study.runs()])
 
 
 def run_version(laboratory: Laboratory, run_id: str) -> int:
-    """Return the version at which what is known of a run last changed."""
+    """Return the version at which a run's view last changed."""
     return laboratory.version_of([run_id])
 
 
 def run_values(laboratory: Laboratory, run_id: str, against: str | None = None) -> Values:
-    """Return all that is known of a run, and how its recipe differs from that of the run `against`."""
+    """Return everything known of a run, and how its recipe differs from that of the run `against`."""
     one = _watched(laboratory, run_id)
     found: Values = {"run": one.id, "name": laboratory.name(one.id), "problem": one.damage}
     if one.run is None:
@@ -102,7 +102,7 @@ def run_values(laboratory: Laboratory, run_id: str, against: str | None = None) 
 
 
 def compare_values(laboratory: Laboratory, first: str, second: str) -> Values:
-    """Return two runs, or two recipes over all their seeds, compared."""
+    """Return the comparison of two runs, or of two recipes over all their seeds."""
     runs = [_side(laboratory, name) for name in (first, second)]
     names = [_called(laboratory, *side) for side in zip((first, second), runs, strict=True)]
     found: Values = {
@@ -126,7 +126,7 @@ def compare_values(laboratory: Laboratory, first: str, second: str) -> Values:
 
 
 def scores_values(laboratory: Laboratory) -> Values:
-    """Return a row for every run that has ended."""
+    """Return a row for each run that has ended."""
     studies: dict[str, list[str]] = {}
     for study in laboratory.studies:
         for run in study.runs():
@@ -169,7 +169,7 @@ def _watched(laboratory: Laboratory, run_id: str) -> Watched:
 
 
 def _side(laboratory: Laboratory, name: str) -> list[Run]:
-    """Return a run by its id, or all runs of a recipe by its, as far as their files can be used."""
+    """Return a run by its id, or all runs of a recipe by the recipe's id, without those whose files are unusable."""
     if name in laboratory.runs:
         found = [laboratory.runs[name]]
     else:
@@ -187,7 +187,7 @@ def _side(laboratory: Laboratory, name: str) -> list[Run]:
 
 
 def _called(laboratory: Laboratory, name: str, side: Sequence[Run]) -> Values:
-    """Return what a side of a comparison is called."""
+    """Return the name of one side of a comparison."""
     if name in laboratory.runs:
         return {"id": name, "is_run": True, "name": laboratory.name(name)}
     seeds = seeds_named([run.seed for run in side])
@@ -195,7 +195,7 @@ def _called(laboratory: Laboratory, name: str, side: Sequence[Run]) -> Values:
 
 
 def _other(laboratory: Laboratory, one: Watched, against: str | None) -> Watched | None:
-    """Return the run to show differences from: as asked, or the first variant of the first study that has the run."""
+    """Return the run to show differences from: as requested, or the first variant of the first study with the run."""
     if against is not None:
         return _watched(laboratory, against)
     assert one.run is not None
@@ -208,7 +208,7 @@ def _other(laboratory: Laboratory, one: Watched, against: str | None) -> Watched
 
 
 def _differs(first: Sequence[Run], second: Sequence[Run]) -> list[Values]:
-    """Return the fields of the recipes that differ between two sides, and their seeds where those do."""
+    """Return the recipe fields that differ between two sides, and their seeds if different."""
     names = differing_fields([first[0].recipe, second[0].recipe])
     here, there = to_mapping(first[0].recipe), to_mapping(second[0].recipe)
     rows = [{"field": name, "here": here[name], "there": there[name]} for name in names]
@@ -217,7 +217,7 @@ def _differs(first: Sequence[Run], second: Sequence[Run]) -> list[Values]:
 
 
 def _curve(laboratory: Laboratory, shown: Sequence[Run]) -> Figure | None:
-    """Return the curves of one run, training and test together, or of a few recipes, test alone."""
+    """Return the curves of one run, training and test together, or of several runs, test only."""
     by_recipe: dict[str, list[Run]] = {}
     for run in shown:
         by_recipe.setdefault(run.recipe.id, []).append(run)
@@ -252,6 +252,6 @@ def _found(name: str, entry: Values) -> str:
 
 
 def _lines(one: Watched) -> Values:
-    """Return the last epochs as columns: the figures behind the curve, for whoever cannot see it."""
+    """Return the last epochs as columns: the figures behind the curve, for readers who cannot see it."""
     names = ("epoch", "rate", "train_error", "test_error", "images_per_second")
     return {name: one.curve.column(name)[-MOST_POINTS:] for name in names}

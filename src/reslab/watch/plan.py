@@ -1,4 +1,4 @@
-"""The plan as values: every study, variant and seed with its state, its error so far, and the time left."""
+"""The plan as JSON values: every study, variant and seed with its state, its error so far, and the time left."""
 
 from collections.abc import Iterable, Iterator
 from statistics import median
@@ -14,7 +14,7 @@ from reslab.watch.reading import Watched
 
 
 def plan_values(laboratory: Laboratory) -> Values:
-    """Return all studies with their runs, and how long all of it still takes."""
+    """Return all studies with their runs, and the total time left."""
     clock = Clock(laboratory)
     everything = dict.fromkeys(run for study in laboratory.studies for run in study.runs())
     return {
@@ -30,14 +30,14 @@ def plan_values(laboratory: Laboratory) -> Values:
 
 
 _COUNTS = ("num_train", "num_holdout", "num_test", "num_classes")
-"""What a run writes of its images."""
+"""What a run records about its images."""
 
 
 class Clock:
-    """How long runs still take, by the speeds of those that have lines, as the planner reckons."""
+    """Time left for runs, estimated as the planner does from the speeds of runs with metrics."""
 
     def __init__(self, laboratory: Laboratory) -> None:
-        """Take the speeds of the runs as they stand."""
+        """Take the current speeds of the runs."""
         self._laboratory = laboratory
         self.running = [one for one in laboratory.runs.values() if one.status == "running"]
         self.jobs = max(1, len(self.running))
@@ -52,14 +52,14 @@ class Clock:
         self._speeds = {precision: median(values) for precision, values in speeds.items()}
 
     def epochs(self, run: Run) -> float | None:
-        """Return the length of a run in epochs; None where the number of images is not known."""
+        """Return the length of a run in epochs; None where it is in iterations and the number of images is unknown."""
         if run.recipe.schedule_unit == "epochs":
             return run.recipe.length
         images = self._images(run.recipe)
         return None if images is None else num_epochs(run.recipe, max(1, -(-images[0] // run.recipe.batch_size)))
 
     def left(self, runs: Iterable[Run]) -> float | None:
-        """Return the seconds that these runs take together; None where a speed is not known yet."""
+        """Return the seconds left for these runs together; None where a speed or a number of images is unknown."""
         planned = [self._planned(run) for run in runs]
         todo = [one for one in planned if one is not None and one.work_left]
         if None in planned or any(one.run.recipe.precision not in self._speeds for one in todo):
@@ -67,7 +67,7 @@ class Clock:
         return estimate_seconds(todo, self._speeds, self.jobs)
 
     def left_of(self, run: Run) -> float | None:
-        """Return the seconds that a run takes that trains now, by its own speed."""
+        """Return the seconds left for a run in training, by its own speed; None where unknown."""
         watched, planned = self._laboratory.runs.get(run.id), self._planned(run)
         speed = None if watched is None else watched.curve.median("images_per_second")
         if planned is None or not speed:
@@ -85,21 +85,21 @@ class Clock:
         return Planned(run, status, done, work, work * (1 - share_done(status, done, epochs)), 0)
 
     def _images(self, recipe: Recipe) -> tuple[int, int] | None:
-        """Return how many images are trained and tested on; None where neither their name nor any run of them tells."""
+        """Return how many images are trained and tested on; None where neither the data set's name nor a run tells."""
         size = known(recipe.dataset).size or self._sizes.get((recipe.dataset, recipe.images))
         if size is None:
             return None
         return images_used(size.num_train, train_share=recipe.train_share, holdout=recipe.holdout), size.num_test
 
     def _sides(self, recipe: Recipe) -> tuple[int, int] | None:
-        """Return the sides of the user's own arrays, looked up once for each."""
+        """Return the image sides of the user's own arrays, looked up once for each."""
         if recipe.images not in self._known_sides:
             self._known_sides[recipe.images] = sides_of(recipe, self._laboratory.data_root)
         return self._known_sides[recipe.images]
 
 
 def _sizes(runs: Iterable[Watched]) -> Iterator[tuple[tuple[str, str], Size]]:
-    """Yield how many images there are by data set and fingerprint, from the records of runs on them."""
+    """Yield the number of images by data set and fingerprint, from the records of runs on them."""
     for one in runs:
         data = one.record("provenance.json").get("data") or {}
         if one.run is not None and all(isinstance(data.get(name), int) for name in _COUNTS):
@@ -127,7 +127,7 @@ def _study(laboratory: Laboratory, study: Study, clock: Clock) -> Values:
 
 
 def seed_values(laboratory: Laboratory, run: Run, clock: Clock) -> Values:
-    """Return how a run of a plan stands."""
+    """Return the state of a run of a plan."""
     watched = laboratory.runs.get(run.id)
     found: Values = {"run": run.id, "seed": run.seed, "status": "pending", "epoch": 0, "epochs": clock.epochs(run)}
     if watched is None:

@@ -1,4 +1,4 @@
-"""The folder of one run, read again and again: only what was appended or written since the last look."""
+"""Incremental reading of a run's folder: only what was appended or written since the last look."""
 
 import contextlib
 import json
@@ -16,46 +16,46 @@ from reslab.recipe import Run
 from reslab.watch.curve import Curve
 
 CHUNK = 1 << 20
-"""Bytes of metrics.jsonl that are read at once."""
+"""Bytes of metrics.jsonl read at once."""
 
 GUARD = 64
-"""Bytes before the place read so far that are read again: a run that goes on from its checkpoint cuts its lines."""
+"""Bytes before the current offset that are compared: a run that resumes from its checkpoint truncates its lines."""
 
 RECORDS = ("run.json", "provenance.json", "result.json", "failure.json", "diagnostics.json")
-"""Files that are written whole; read again when they have changed."""
+"""Files that are written whole; reread when they have changed."""
 
 Signature = tuple[int, int, int]
-"""Of a file: inode, length and time of the last change."""
+"""A file's inode, length and time of last modification (ns)."""
 
 
 @dataclass(slots=True)
 class Watched:
-    """A run as it stood when it was last looked at."""
+    """A run as of the last look at it."""
 
     path: Path
     run: Run | None = None
     id: str = ""
-    """The run's id; of a folder without a readable run.json, or with another run's, its name."""
+    """The run's id; the folder's name if its run.json is unreadable or another run's."""
     status: Status = "pending"
     curve: Curve = field(default_factory=Curve)
     records: dict[str, Json | None] = field(default_factory=dict)
     problem: str | None = None
     """Why its files cannot be used, in words."""
     changed: float = 0.0
-    """When its metrics were last written, by the clock of the disk."""
+    """When its metrics were last written, by the file system's clock."""
     _seen: dict[str, Signature | None] = field(default_factory=dict)
     _offset: int = 0
     _before: bytes = b""
     _damage: str | None = None
     _unread: str | None = None
-    """Why the metrics could not be read just now; they are read again at the next look."""
+    """Why the metrics could not be read; the next look tries again."""
 
     def __post_init__(self) -> None:
         self.id = RunFiles(self.path).name
 
     @property
     def ended(self) -> bool:
-        """Whether nothing is left to train."""
+        """Whether the run has ended, with nothing left to train."""
         return self.status in ENDED
 
     def look(self, held: Holding) -> bool:
@@ -67,7 +67,7 @@ class Watched:
         return changed or (self.status, self.problem) != before
 
     def _standing(self, held: Holding) -> Status:
-        """Return how the run stands, as `RunFiles.status` has it, without asking for its lock."""
+        """Return the run's status as `RunFiles.status` does, but without trying its lock."""
         has_result, failure = self.records.get("result.json") is not None, self.records.get("failure.json")
         ended = how_ended(has_result, failure)
         return standing(ended, lambda: held.holds(self.path), lambda: failure is not None, self._has_begun)
@@ -83,16 +83,16 @@ class Watched:
         self.records = {}
         try:
             run = files.read_run()
-            if not files.is_of(run):  # such as a copy of a run's folder: it is not to stand in the run's place
+            if not files.is_of(run):  # e.g. a copy of a run's folder, which must not replace the run
                 raise ResLabError("the folder is not that of the run in its run.json")
             self.run, self.id = run, run.id
             self.records = {"provenance.json": files.provenance(), "result.json": files.whole_result()}
             self.records |= {"failure.json": files.failure()}
-            with contextlib.suppress(ResLabError):  # what was measured is not what the run is
+            with contextlib.suppress(ResLabError):  # damaged diagnostics do not make the run unusable
                 self.records |= {"diagnostics.json": files.diagnostics()}
         except ResLabError as error:
             self.records, self.problem = {}, printable(str(error))
-            if isinstance(error, UnreadableError):  # as for a moment on a file system that is far away: look again
+            if isinstance(error, UnreadableError):  # may be momentary, as on a network file system: look again
                 for name in RECORDS:
                     self._seen.pop(name, None)
                 return self.problem != before
@@ -148,9 +148,9 @@ class Watched:
         return changed
 
     def _take(self, lines: list[bytes]) -> None:
-        """Take whole lines in; what cannot be read ends the curve, and is told."""
+        """Take in whole lines; an unreadable one ends the curve and is recorded as damage."""
         try:
-            rows = json.loads(b"[" + b",".join(lines) + b"]")  # at once is three times as fast as line by line
+            rows = json.loads(b"[" + b",".join(lines) + b"]")  # three times as fast as line by line
             if len(rows) == len(lines):
                 self.curve.extend(rows)
                 return
@@ -165,16 +165,16 @@ class Watched:
 
     @property
     def damage(self) -> str | None:
-        """What is wrong with the run's files, in words; None where they can be used."""
+        """What is wrong with the run's files, in words; None where they are usable."""
         return self.problem or self._damage or self._unread
 
     @property
     def shown(self) -> Status | Literal["unreadable"]:
-        """How the run stands, as pages show it."""
+        """The run's status as pages show it."""
         return self.status if self.damage is None else UNREADABLE
 
     def record(self, name: str) -> dict[str, Any]:
-        """Return the content of a file of the run, empty where there is none."""
+        """Return the content of one of `RECORDS`, {} where there is none."""
         return self.records.get(name) or {}
 
 

@@ -1,4 +1,4 @@
-"""The report that the page's one button writes, by the command that anybody would give, and its files."""
+"""The report that the page's button writes, with the ordinary command, and its files."""
 
 import asyncio
 import os
@@ -16,9 +16,9 @@ _FOLDERS = ("figures", "tables")
 
 @dataclass(frozen=True)
 class Report:
-    """The report on the runs below `root`, written to `out` as `reslab report` does with these flags.
+    """The report on the runs below `root`, written to `out` as by `reslab report` with these flags.
 
-    It is written by a process of its own, one at a time.
+    A separate process writes it, one at a time.
     """
 
     root: Path
@@ -30,19 +30,19 @@ class Report:
 
     @classmethod
     def of_text(cls, given: dict[str, str]) -> Self:
-        """Return the report that `as_text` told another process of."""
+        """Return the report from the result of `as_text`."""
         root, out, images = (as_path(given.get(name)) for name in ("root", "out", "data_root"))
         assert root is not None
         assert out is not None
         return cls(root, out, given.get("title"), given.get("author"), images)
 
     def as_text(self) -> dict[str, str]:
-        """Return what is given of it, for another process."""
+        """Return the values that are set, to pass to another process."""
         given = {name: getattr(self, name) for name in ("root", "out", "title", "author", "data_root")}
         return {name: str(value) for name, value in given.items() if value is not None}
 
     async def write(self) -> dict[str, Any]:
-        """Write the report; return where it is found, or what kept it from being written."""
+        """Write the report; return its address, or the error that prevented it."""
         async with self._writing:
             begun = time.time()
             command = [*python(), "-m", "reslab", "report", *self._flags()]
@@ -69,7 +69,7 @@ class Report:
         return [f"--{name}={value}" for name, value in flags.items()]
 
     def files(self) -> dict[str, Path]:
-        """Return the files of the report by the names that the page may ask for; links that lead elsewhere are none."""
+        """Return the report's files by the names that the page may request, without links that lead elsewhere."""
         found = {name: self.out / name for name in TEXTS if (self.out / name).is_file()}
         for folder in _FOLDERS:
             if (self.out / folder).is_dir():

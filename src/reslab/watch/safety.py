@@ -1,4 +1,4 @@
-"""Who may ask, and what a browser may do with the answer: Host, token, origin, and the headers of every answer."""
+"""Who may make requests, and what a browser may do with responses: Host, token, origin, and security headers."""
 
 import ipaddress
 import secrets
@@ -16,13 +16,13 @@ PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""No script but the page's own files, none from elsewhere, nothing sent elsewhere."""
+"""Scripts only from the page's own files, nothing loaded from or sent elsewhere."""
 
 REPORT_POLICY = (
     "sandbox allow-scripts allow-downloads allow-popups; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; "
     "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""A written report brings its scripts within it: it gets an origin of its own, from which nothing here can be read."""
+"""A written report has inline scripts, so it gets an opaque origin, which cannot read anything of this server."""
 
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -34,7 +34,7 @@ _HEADERS = {
 
 
 class Guard:
-    """Refuses what comes under a foreign name, without the token where one is needed, or from another site."""
+    """Refuses requests with a foreign Host, without a required token, or from another site."""
 
     def __init__(
         self,
@@ -45,10 +45,10 @@ class Guard:
         any_address: bool = False,
         prefix: str = "",
     ) -> None:
-        """Guard an application; `hosts` are the names it answers to, by `any_address` also any address in figures.
+        """Guard an application; `hosts` are the names it answers to; `any_address` allows any IP address, too.
 
-        A page elsewhere can make its own name point here (DNS rebinding); it cannot do so with an address.  `prefix` is
-        the path below which a proxy asks for it, decoded: "" or as in /user/anna@uni.edu/proxy/8765.
+        Another site can make its own name point here (DNS rebinding), but not an IP address.  `prefix` is the path
+        under which a proxy requests it, decoded: "" or as in /user/anna@uni.edu/proxy/8765.
         """
         self._app, self._hosts, self._token, self._any_address = app, frozenset(hosts), token, any_address
         self._prefix = prefix
@@ -59,23 +59,23 @@ class Guard:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        if scope["type"] != "http":  # there are no websockets here
+        if scope["type"] != "http":  # there are no WebSockets here
             await send({"type": "websocket.close", "code": 1008})
             return
         if scope["path"].startswith(f"{self._prefix}/"):
-            scope = {**scope, "root_path": self._prefix}  # whoever routes takes it away from the path
+            scope = {**scope, "root_path": self._prefix}  # the router strips it from the path
         answer: ASGIApp = self._refused(scope) or self._with_slash(scope) or self._app
         await answer(scope, receive, _with_headers(send))
 
     def _with_slash(self, scope: Scope) -> Response | None:
-        """Send whoever asks for the prefix alone to the page, whose addresses begin where its last slash is."""
+        """Redirect a request for the bare prefix to the page, whose relative addresses need the final slash."""
         if not self._prefix or scope["path"] != self._prefix:
             return None
         query = scope["query_string"].decode("latin-1")
         return Response(status_code=307, headers={"location": f"{self._as_asked(scope)}/{'?' if query else ''}{query}"})
 
     def _as_asked(self, scope: Scope) -> str:
-        """Return the prefix as the browser spells it, which may encode more than it must: its cookies heed that."""
+        """Return the prefix as the browser encodes it, perhaps more than it must: cookie paths depend on that."""
         raw = scope.get("raw_path", b"").decode("latin-1")
         asked = "/".join(raw.split("/")[: 1 + self._prefix.count("/")])
         return asked if unquote(asked) == self._prefix else as_address(self._prefix)
@@ -102,7 +102,7 @@ class Guard:
         return self._any_address and _is_address(name)
 
     def _without_token(self, scope: Scope, headers: Headers) -> Response | None:
-        """Return None where the token is right or none is needed; the answer to give where it is not."""
+        """Return None where the token is right or none is needed, else the response to send."""
         if self._token is None:
             return None
         if _equal(_cookie(headers, self._cookie), self._token):
@@ -113,7 +113,7 @@ class Guard:
             return PlainTextResponse("the address lacks the token that `reslab watch` printed\n", 403)
         if scope["method"] == "POST":
             return None
-        answer = Response(status_code=303)  # from here on the token is in a cookie, and not in what is shared
+        answer = Response(status_code=303)  # from now on the token is in a cookie, not in an address that may be shared
         answer.headers["location"] = f"?{urlencode(asked, doseq=True)}"
         path = (self._as_asked(scope) if scope["root_path"] else "") or "/"
         answer.set_cookie(self._cookie, self._token, httponly=True, samesite="strict", path=path)
@@ -121,12 +121,12 @@ class Guard:
 
 
 def as_address(path: str) -> str:
-    """Return a decoded path as addresses have it."""
+    """Return a decoded path encoded for a URL."""
     return quote(path, safe="/@+")
 
 
 def host_name(host: str) -> str | None:
-    """Return the name in a Host header, without its port, in small letters; None where it is none."""
+    """Return the name in a Host header, without its port, in lower case; None where it is invalid."""
     if any(character in host for character in "/\\@?# \t,"):
         return None
     try:
@@ -138,14 +138,14 @@ def host_name(host: str) -> str | None:
 
 
 def same_origin(headers: Mapping[str, str]) -> bool:
-    """Say whether a request comes from a page of this server: its Origin is the Host that it asks."""
+    """Return whether a request comes from a page of this server: its Origin matches its Host."""
     origin = headers.get("origin", "")
     split = urlsplit(origin) if origin.startswith(("http://", "https://")) else None
     return split is not None and split.netloc.lower() == headers.get("host", "").lower()
 
 
 def _is_visit(scope: Scope, headers: Headers) -> bool:
-    """Say whether somebody follows a link from elsewhere: the page may be opened, what it reads may not."""
+    """Return whether a request follows a link from another site: it may open the page, but not read its data."""
     is_page = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
     return is_page and scope["method"] == "GET"
 
@@ -159,7 +159,7 @@ def _is_address(name: str) -> bool:
 
 
 def _cookie(headers: Headers, name: str) -> str:
-    """Return a cookie, "" where there is none; a browser also sends those of all other servers of this name."""
+    """Return a cookie, "" where there is none; browsers also send those of other servers on the same host."""
     pairs = (one.strip().partition("=") for line in headers.getlist("cookie") for one in line.split(";"))
     return next((value for key, _, value in pairs if key == name), "")
 

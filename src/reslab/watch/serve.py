@@ -1,4 +1,4 @@
-"""The server of the live page: where it listens, whom it answers, what it prints, and how it ends."""
+"""The server of the live page: where it listens, which hosts it answers, what it prints, and how it ends."""
 
 import contextlib
 import getpass
@@ -22,15 +22,15 @@ from reslab.watch.report import Report
 from reslab.watch.safety import LOOPBACK, as_address
 
 PORT = 8765
-"""Where it listens unless told otherwise; where that is taken, the system chooses."""
+"""The default port; where it is taken, the system chooses one."""
 
 
 _PART = re.compile(r"(?!\.{1,2}$)[\w.~@+-]+")
-"""What may stand between two slashes of a prefix: JupyterHub's names of users, which may be addresses of mail."""
+"""A part of a prefix between slashes: it may be a JupyterHub user name, which may be an e-mail address."""
 
 
 class Server(uvicorn.Server):
-    """A server that ends at once when it is asked to, whatever streams are open."""
+    """A server that shuts down at once when requested, whatever streams are open."""
 
     def __init__(self, config: uvicorn.Config, watch: Watch) -> None:
         super().__init__(config)
@@ -55,8 +55,7 @@ def serve(
 ) -> None:
     """Serve the page of a report's runs until Ctrl-C or SIGTERM, or until `ends_with` closes.
 
-    Its button writes the report.  Raises `ResLabError` where the address
-    cannot be listened at, or a name or prefix is none.
+    Its button writes the report.  Raises `ResLabError` where it cannot listen at the address, or the prefix is invalid.
     """
     path = _prefix(prefix)
     is_loopback = _is_loopback(host)
@@ -79,19 +78,21 @@ def serve(
     try:
         _announce(listening, host, path, token, tell)
         if ends_with is None:
-            tell("Ctrl-C ends the page; runs go on without it.")
+            tell("Ctrl-C ends the page; runs continue without it.")
         else:
             Thread(target=_end_with, args=(ends_with,), daemon=True).start()
-        with contextlib.suppress(KeyboardInterrupt):  # uvicorn gives the signal back when it has ended
+        with contextlib.suppress(KeyboardInterrupt):  # uvicorn re-raises the signal after shutdown
             Server(config, watch).run(sockets=[listening])
     finally:
         listening.close()
 
 
 def _listen(host: str, port: int | None) -> socket.socket:
-    """Return a socket that listens; on a port that the system chooses where the usual one is taken."""
+    """Return a listening socket, on a port that the system chooses if none is given and the default one is taken."""
     if not host.strip():
-        raise ResLabError("--host is empty; leave it out for this machine alone, or give 0.0.0.0 for all who reach it")
+        raise ResLabError(
+            "--host is empty; leave it out to listen only on this machine, or use 0.0.0.0 for all networks"
+        )
     if port is not None and not 0 <= port < 65536:
         raise ResLabError(f"--port must be from 0 to 65535, not {port}")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -101,7 +102,7 @@ def _listen(host: str, port: int | None) -> socket.socket:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 listening.bind((host, number))
-                listening.listen()  # before the address is told: whoever opens it at once must wait, not be refused
+                listening.listen()  # before the address is announced, so that an early request waits, not fails
             except OSError:
                 listening.close()
                 if number and port is None:
@@ -142,11 +143,11 @@ def _user() -> str:
 
 
 def _prefix(prefix: str) -> str:
-    """Return the path as a server is asked for it, decoded, without its last slash; "" for none."""
+    """Return the path as a server receives it, decoded, without its final slash; "" for none."""
     path = prefix.strip("/")
     parts = [unquote(part) for part in path.split("/")]
     if path and not all(_PART.fullmatch(part) for part in parts):
-        raise ResLabError(f"--prefix is a path as in /user/anna/proxy/8765, not {prefix!r}")
+        raise ResLabError(f"--prefix must be a path as in /user/anna/proxy/8765, not {prefix!r}")
     return f"/{'/'.join(parts)}" if path else ""
 
 

@@ -1,4 +1,4 @@
-"""What the page asks for, made off the event loop, kept, and made anew before the pages are told of a change."""
+"""Cached answers for the page, made off the event loop and remade before pages are notified of a change."""
 
 import asyncio
 import hashlib
@@ -13,28 +13,28 @@ from reslab.watch.blocks import Values
 from reslab.watch.laboratory import Laboratory
 
 MOST_KEPT = 48
-"""Answers that are kept beside those that are made ahead."""
+"""Most answers cached besides those made ahead."""
 
 WATCHED_SECONDS = 30.0
-"""How long after it was asked for an answer is made anew when it changes: an open page asks after each change."""
+"""How long after a request an answer counts as watched: an open page requests it after each change."""
 
 CHEAP_SECONDS = 0.05
-"""An answer that takes no longer of the processor's time is made anew at each change."""
+"""A watched answer that takes no more CPU time than this is remade at each change."""
 
 PATIENCE = 12
-"""After one that takes a second, for this many seconds none is made but what somebody waits for."""
+"""Seconds of rest, per second that a costly answer took, before the next is remade, unless a request waits for it."""
 
 PATIENCE_AHEAD = 100
-"""One that is made ahead, and that nobody watches, rests for this many times as long as it takes."""
+"""An unwatched answer made ahead is remade at most once in this many times the time that it takes."""
 
 Make = Callable[[Laboratory], Values]
 Since = Callable[[Laboratory], int]
-"""Tells the version of the laboratory at which an answer last changed."""
+"""Returns the version of the laboratory at which an answer last changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How an answer is made, and when it must be made again."""
+    """How an answer is made, and when it must be remade."""
 
     make: Make
     since: Since = lambda laboratory: laboratory.version
@@ -42,7 +42,7 @@ class Answer:
 
 @dataclass(slots=True)
 class View:
-    """An answer as it was last made; `version` is the laboratory's up to which it is true."""
+    """An answer as last made; `version` is the laboratory's latest for which it is current."""
 
     answer: Answer
     version: int
@@ -58,10 +58,10 @@ def _is_watched(view: View) -> bool:
 
 
 class Views:
-    """Answers by name.  One thread makes them, so that none keeps the event loop from answering."""
+    """Answers by name.  One thread makes them, so that none blocks the event loop."""
 
     def __init__(self, laboratory: Laboratory, ahead: Callable[[Laboratory], Mapping[str, Answer]]) -> None:
-        """Make answers from a laboratory, those of `ahead` before anybody asks."""
+        """Make answers from a laboratory, those of `ahead` before any request."""
         self.laboratory = laboratory
         self._ahead = ahead
         self.kept: dict[str, View] = {}
@@ -72,12 +72,12 @@ class Views:
         self._rests_until = 0.0
 
     async def look(self) -> bool:
-        """Look at the folder of runs; return whether an answer that somebody watches is no longer true."""
+        """Look at the folder of runs; return whether it has changed, or a watched answer is out of date."""
         changed = await asyncio.get_running_loop().run_in_executor(self._pool, self.laboratory.look)
         return changed or self._behind
 
     async def get(self, name: str, answer: Answer) -> View:
-        """Return an answer: as it was last made, where it is about to be made anew; else made now if it is not true."""
+        """Return an answer: the cached one if watched, since it will be remade; else remade now if out of date."""
         if self.laboratory.looked is None:
             await self.look()
         view = self.kept.get(name)
@@ -88,7 +88,7 @@ class Views:
         return view
 
     async def refresh(self) -> None:
-        """Make anew what has changed: what is cheap and watched at once, the rest in turn, the oldest first."""
+        """Remake what has changed, oldest first: cheap watched answers at once, others as their rest allows."""
         ahead = self._ahead(self.laboratory)
         self._behind = False
         for name, view in sorted(self.kept.items(), key=lambda item: item[1].made):
@@ -108,14 +108,14 @@ class Views:
                 self._rests_until = time.monotonic() + PATIENCE * view.took
 
     async def make_ahead(self) -> bool:
-        """Make the first answer of those to be made ahead that is not there yet; return whether there was one."""
+        """Make the first missing one of the answers to be made ahead; return whether there was one."""
         ahead = self._ahead(self.laboratory)
         missing = next((name for name in ahead if name not in self.kept and name not in self._unmade), None)
         if missing is None:
             return False
         try:
             await self._make(missing, ahead[missing])
-        except Exception:  # whoever asks for it is told
+        except Exception:  # a request for it will report the error
             self._unmade.add(missing)
         return True
 
@@ -126,13 +126,13 @@ class Views:
     async def _remake(self, name: str, view: View) -> None:
         try:
             made = await self._make(name, view.answer)
-        except Exception:  # what it was of is gone: whoever asks again is told so
+        except Exception:  # e.g. its run is gone: the next request will report the error
             self.kept.pop(name, None)
         else:
             made.asked = view.asked
 
     async def _make(self, name: str, answer: Answer) -> View:
-        """Make an answer, once for all who ask for it meanwhile."""
+        """Make an answer, once for all concurrent requests."""
         task = self._making.get(name)
         if task is None:
             task = self._making[name] = asyncio.create_task(self._made_in_turn(name, answer))
@@ -146,14 +146,14 @@ class Views:
         self.kept[name] = view
         ahead = self._ahead(self.laboratory)
         if name in ahead:
-            view.asked -= WATCHED_SECONDS  # nobody has, yet
+            view.asked -= WATCHED_SECONDS  # not requested yet
         others = [one for one in self.kept if one not in ahead]
         if len(others) > MOST_KEPT:
             del self.kept[min(others, key=lambda one: self.kept[one].asked)]
         return view
 
     def _made(self, answer: Answer) -> View:
-        begun = time.thread_time()  # of the processor: on a busy machine answers take longer, and cost the same
+        begun = time.thread_time()  # CPU time: on a busy machine answers take longer but cost the same
         version = self.laboratory.version
         values = answer.make(self.laboratory)
         body = json.dumps(finite(values), allow_nan=False, separators=(",", ":")).encode()

@@ -7,7 +7,7 @@
   const rows = (place) =>
     pool[place].rows.map((row) => Object.fromEntries(pool[place].names.map((name, at) => [name, row[at]])));
 
-  // The drawing is the picture to a screen reader, and the menu beside it is a button of its own.
+  // To a screen reader, the drawing is the image, and the menu beside it a separate button.
   const named = (host, live) => {
     const name = host.getAttribute("aria-label");
     host.removeAttribute("role");
@@ -50,7 +50,7 @@
   );
   hosts.forEach((host) => seen.observe(host));
 
-  // What is far down the page is drawn when there is time, so that printing finds it there.
+  // Charts far down the page are drawn when idle, so that they are ready for printing.
   const idle = window.requestIdleCallback || ((then) => setTimeout(then, 50));
   const rest = () => {
     const host = hosts.find((one) => !one.dataset.drawn);

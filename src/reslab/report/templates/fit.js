@@ -1,5 +1,5 @@
 "use strict";
-// A chart's specification, fitted to where it is shown: changed in place.
+// Fits a chart's specification, in place, to where it is shown.
 globalThis.fitChart = (() => {
   // A finger that scrolls the page must not drag a chart along, so touch screens get charts that stay put.
   const still = (part) => {
@@ -13,8 +13,8 @@ globalThis.fitChart = (() => {
     (part.layer || []).forEach(narrow);
   };
 
-  // Colours are made for paper; on a dark page those that would be lost are mixed with white until they stand out.
-  // Steps of an ordered scale stay apart: each becomes lighter in proportion.  A scale of sizes keeps its colours.
+  // Colours are chosen for paper; on a dark page, those too dark are mixed with white until they stand out.
+  // Steps of an ordered scale stay distinct: each is lightened in proportion.  A quantitative scale keeps its colours.
   const partsOf = (colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16) / 255);
   const bright = (parts) => parts.map((part) => part ** 2.2).reduce((sum, part, at) => sum + part * [0.2126, 0.7152, 0.0722][at], 0);
   const light = (colour, rise) => {

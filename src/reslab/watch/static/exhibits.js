@@ -1,4 +1,4 @@
-// What views are made of: elements, text in pieces, the blocks of a chapter, charts.  Text is only ever set as text.
+// Building blocks of views: elements, text in pieces, the blocks of a chapter, charts.  Text is never set as HTML.
 
 import "./fit.js";
 
@@ -28,14 +28,14 @@ const rich = (pieces) =>
     return text;
   });
 
-// A message as a sentence of its own, with a capital unless it opens with the name of a file or a command.
+// A message as a sentence, with a capital unless it begins with the name of a file or a command.
 export const sentence = (text) => (text || "").replace(/^[a-z](?=[a-z]* )/, (letter) => letter.toUpperCase()).replace(/([^.?!])$/, "$1.");
 
-// Messages for people, with `commands` and --flags kept whole.
+// Messages for people, without line breaks in `commands` and --flags.
 export const worded = (text) => (text || "").split(/(`[^`]+`|(?<!\S)--[a-z][\w-]*)/).map((part, at) =>
   at % 2 ? (part.startsWith("`") ? el("code", {}, part.slice(1, -1)) : el("span", { class: "name" }, part)) : part);
 
-// A name with words like CIFAR-10 kept whole: a line would be broken at their hyphen.
+// A name without line breaks in words like CIFAR-10, which browsers break at the hyphen.
 export const unbroken = (name) => name.split(/([A-Za-z]+(?:-\d+)+)/).map((part, at) => (at % 2 ? el("span", { class: "name" }, part) : part));
 
 // --- Charts ------------------------------------------------------------------------------------------------------
@@ -61,7 +61,7 @@ const chartOf = (panel, datasets, label) => {
   return host;
 };
 
-// What a reader has zoomed and picked, to be put into the chart that takes the place of this one.
+// What a reader has zoomed and selected, to be restored in the chart that replaces this one.
 const kept = (view) => {
   const own = (name) => /^(zoomed|picked)/.test(name);
   const state = view.getState({ signals: own, data: (name) => own(name) && name.endsWith("_store") });
@@ -78,7 +78,7 @@ const draw = async (host) => {
     spec.datasets = Object.fromEntries(Object.entries(host.chart.data).map(([name, packed]) => [name, unpacked(packed)]));
     fitChart(spec, host.clientWidth);
     const state = host.view ? kept(host.view) : null;
-    const live = host.appendChild(el("div", { class: "waiting", "aria-hidden": "true" })); // the host tells what it is
+    const live = host.appendChild(el("div", { class: "waiting", "aria-hidden": "true" })); // the host is labelled
     const options = { mode: "vega-lite", renderer: "svg", actions: false, ast: true, defaultStyle: false, tooltip: { disableDefaultStyle: true } };
     const { view } = await embed(live, spec, options);
     if (state) try { await view.setState(state).runAsync(); } catch { /* the new chart has no such selection */ }
@@ -164,7 +164,7 @@ export const exhibit = (block, datasets) => blocks[block.kind](block, datasets);
 const alike = (one, other) =>
   one.nodeType === other.nodeType && one.nodeName === other.nodeName && one.dataset?.key === other.dataset?.key;
 
-// Make `old` what `next` is, keeping elements that stay: with them focus, selection, scroll and what was unfolded.
+// Make `old` equal to `next`, keeping elements that stay, and with them focus, selection, scroll and open details.
 export const morph = (old, next) => {
   if (old.nodeType !== Node.ELEMENT_NODE) {
     if (old.data !== next.data) old.data = next.data;
@@ -182,7 +182,7 @@ export const morph = (old, next) => {
     old.wanted = next.wanted;
     return;
   }
-  if (old.nodeName === "INPUT") { // what somebody is typing stays, unless the address says otherwise
+  if (old.nodeName === "INPUT") { // keep what is being typed, unless the address says otherwise
     if (next.getAttribute("value") !== given) old.value = next.value;
     return;
   }
@@ -194,8 +194,8 @@ export const morph = (old, next) => {
     return;
   }
   const keyed = new Map([...old.children].map((child) => [child.dataset.key, child]).filter(([key]) => key));
-  let place = old.firstChild; // all before it is as in `next`
-  for (const want of [...next.childNodes]) { // those that are inserted leave `next`
+  let place = old.firstChild; // everything before it is as in `next`
+  for (const want of [...next.childNodes]) { // a copy, since inserting a node removes it from `next`
     const moved = keyed.get(want.dataset?.key);
     if (moved && moved !== place) place = old.insertBefore(moved, place);
     if (place && alike(place, want)) {

@@ -1,4 +1,4 @@
-// The one stream of news of all pages of this server that a browser shows: it opens six connections to a host, no more.
+// One event stream for all of this server's pages in a browser, which opens at most six connections to a host.
 
 const ports = new Set();
 let stream = null;

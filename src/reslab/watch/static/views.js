@@ -1,4 +1,4 @@
-// The views: each takes what the server tells and the parameters of the address, and returns elements.
+// The views: each takes the server's data and the parameters of the address, and returns elements.
 
 import { address, drawCharts, el, exhibit, figure, link, sentence, table, unbroken, worded } from "./exhibits.js";
 
@@ -184,7 +184,7 @@ const compared = (side) => (side.is_run ? link({ view: "run", id: side.id }, unb
 
 const MOST_CHOICES = 100;
 
-// All that can be compared, as links: the first side, then the second.
+// Everything that can be compared, as links: the first side, then the second.
 const choices = ({ a }, names) => {
   const rest = Object.entries(names).filter(([id]) => id !== a).slice(0, MOST_CHOICES);
   if (!rest.length) return null;

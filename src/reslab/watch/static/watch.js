@@ -1,10 +1,10 @@
-// The page: which view the address asks for, what the server tells of it, and whether it still does.
+// The page: which view the address requests, its data from the server, and whether the connection is live.
 
 import { address, compare, drawCharts, plan, run, scores, study } from "./views.js";
 import { el, link, morph, sentence } from "./exhibits.js";
 
 const POLL_SECONDS = 5;
-const SILENT_SECONDS = 25; // a stream without a sign of life for so long is held back by a proxy, or dead
+const SILENT_SECONDS = 25; // a stream silent for this long is buffered by a proxy, or dead
 const STALE_SECONDS = 40;
 const AWAY = "the server cannot be reached";
 
@@ -14,16 +14,16 @@ const updated = document.getElementById("updated");
 const told = document.getElementById("told");
 
 const NOTHING = { from: undefined, tag: null, version: -1 };
-let shown = NOTHING; // where the view's data came from, and at which version of the laboratory it was made
+let shown = NOTHING; // the source of the view's data, and the version of the laboratory it was made at
 let drawn = null; // the address that the view was drawn for
 let data = null;
 let stream = null;
 let server = null;
-let heard = 0; // when the stream last gave a sign of life
+let heard = 0; // when the stream last sent something
 let answered = 0; // when the server last answered
 let failed = "";
-let asking = null; // the request that is under way
-const states = {}; // of runs, by id, as they were last told
+let asking = null; // the pending request
+const states = {}; // of runs, by id, as last received
 const names = {}; // of runs and recipes, by id
 
 const parameters = () => Object.fromEntries(new URLSearchParams(location.search));
@@ -45,7 +45,7 @@ const VIEWS = { plan, study, run, compare, scores };
 
 // --- Where we are ------------------------------------------------------------------------------------------------
 
-// `change` makes the parameters wanted from those of the address, whatever they were when its control was drawn.
+// `change` makes the wanted parameters from the current ones, not from those when its control was drawn.
 const go = (change, typing = false) => {
   const wanted = change(parameters());
   const next = address(wanted);
@@ -88,7 +88,7 @@ const show = () => {
   drawCharts(view);
 };
 
-// Words for people who do not see the page change.
+// Announcements for people who do not see the page change.
 const news = (name, next) => {
   const runs = name === "plan"
     ? next.studies.flatMap((study) => study.variants.flatMap(({ label, seeds }) => seeds.map((seed) => ({ label, ...seed }))))
@@ -133,7 +133,7 @@ const load = async () => {
     updated.dateTime = new Date().toISOString();
   } catch (error) {
     if (error.name === "AbortError") return;
-    const away = error instanceof TypeError; // fetch has no other word for it
+    const away = error instanceof TypeError; // how fetch reports that the server cannot be reached
     failed = away ? AWAY : error.message;
     if (!away || !view.dataset.shown) {
       shown = NOTHING;
@@ -177,13 +177,13 @@ const onNews = (text) => {
   const anew = server && server !== found.server;
   if (anew) renew();
   server = found.server;
-  if (failed || anew || (!asking && shown.version < found.version)) load(); // else what is under way brings it, or the next sign of life
+  if (failed || anew || (!asking && shown.version < found.version)) load(); // else the pending request brings it, or the next event
   tell();
 };
 
 const onSilence = () => { if (Date.now() - answered > 1000) load(); }; // is it the stream, or the server?
 
-// A shared worker has one stream for all pages; where there are none (on some phones), a page has its own.
+// A shared worker has one stream for all pages; without support for these (on some phones), a page has its own.
 const worker = window.SharedWorker ? new SharedWorker("static/stream.js") : null;
 if (worker) worker.port.onmessage = ({ data }) => (data.failed ? onSilence() : onNews(data.data));
 addEventListener("pagehide", () => worker?.port.postMessage("leave"));
@@ -198,7 +198,7 @@ const listen = () => {
   stream.onmessage = (event) => onNews(event.data);
 };
 
-// A server that was started anew has another token for writing the report.
+// A restarted server has a new token for writing the report.
 const renew = async () => {
   const text = await (await fetch(location.pathname)).text();
   const meta = new DOMParser().parseFromString(text, "text/html").querySelector("meta[name=reslab-write]");
