@@ -28,7 +28,7 @@ LENGTH = ("length", "first_drop", "second_drop", "third_drop", "warmup_length")
 """The fields of a recipe that change with the length of its schedule."""
 
 LOST = frozenset({"diverged", "failed"})
-"""Statuses of runs that did not reach the end of their schedule and will not by themselves."""
+"""Statuses of runs that will not reach the end of their schedule unless changed or retried."""
 
 
 @dataclass(frozen=True, slots=True)

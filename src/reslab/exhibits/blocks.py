@@ -124,7 +124,7 @@ def table_of(
 ) -> Table | None:
     """Return a table from its title and caption, and its rows, keyed by the titles of the columns; None without rows.
 
-    The first column and those in `left` are left-aligned; other columns without any value are left out.
+    The first column and those in `left` are left-aligned.  Columns without any value, except the first, are left out.
     """
     if not rows:
         return None

@@ -64,7 +64,7 @@ PAGE = 40
 WRAPPED, WRAPPED_LONG = (40, 0.3), (20, 0.13)
 """Characters of a cell above which its column is wrapped, and the column's width as a fraction of the text's."""
 FEW = 3
-"""Most wrapped columns that share the available width."""
+"""Most columns of a table whose wrapped ones share most of the text's width."""
 
 _SPECIAL = str.maketrans(
     {

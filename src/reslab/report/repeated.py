@@ -1,4 +1,4 @@
-"""Repetition between chapters: later ones refer to the first recipe like theirs, and say only what differs."""
+"""Repetition between chapters: later ones refer to the most similar earlier recipe, and say only what differs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -20,7 +20,7 @@ MOST_IN_WORDS = 6
 
 
 def said_once(sections: Sequence[Section]) -> tuple[Section, ...]:
-    """Return the sections with each recipe reduced to what no earlier one gives, and methods described once."""
+    """Return the sections with each recipe reduced to how it differs from an earlier one, and methods given once."""
     recipes: dict[str, Table] = {}
     methods: set[str] = set()
 

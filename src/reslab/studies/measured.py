@@ -1,4 +1,4 @@
-"""Reasons from what was measured on the trained networks, or how to measure it."""
+"""Reasons from diagnostics of the trained networks, or how to measure these."""
 
 import statistics
 from collections.abc import Callable

@@ -85,7 +85,7 @@ def far_apart_words(compared: Sequence[Compared], label: Label, words: Words) ->
 
 
 def diverged_words(groups: Sequence[Group], words: Words) -> str:
-    """Return which runs diverged, which is a result, too; "" where none did."""
+    """Return which runs diverged, stated as a result; "" where none did."""
     lost = [group for group in groups if group.num_diverged]
     listed = listing(f"{group.label} diverged in {of_seeds(group.num_diverged, group)}" for group in lost)
     survivors = [group.label for group in lost if group.num_finished]

@@ -244,5 +244,5 @@ async def _report_file(watch: Watch, request: Request) -> Response:
     found: Mapping[str, Path] = await asyncio.to_thread(watch.report.files)
     path = found.get(request.path_params["name"] or "index.html")
     if path is None:
-        raise HTTPException(404, "there is no such file of the report")
+        raise HTTPException(404, "the report has no such file")
     return FileResponse(path, headers={"Content-Security-Policy": REPORT_POLICY})

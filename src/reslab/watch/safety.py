@@ -84,13 +84,13 @@ class Guard:
         headers = Headers(scope=scope)
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self._answers_to(hosts[0]):
-            return PlainTextResponse("this server does not answer to that name; see --allow-host\n", 421)
+            return PlainTextResponse("this server does not serve that host name; see --allow-host\n", 421)
         if scope["method"] not in ("GET", "HEAD", "POST"):
             return PlainTextResponse("only GET, HEAD and POST\n", 405)
         if headers.get("sec-fetch-site") == "cross-site" and not _is_visit(scope, headers):
-            return PlainTextResponse("not from another site\n", 403)
+            return PlainTextResponse("requests from another site are refused\n", 403)
         if scope["method"] == "POST" and not same_origin(headers):
-            return PlainTextResponse("not from another site\n", 403)
+            return PlainTextResponse("requests from another site are refused\n", 403)
         return self._without_token(scope, headers)
 
     def _answers_to(self, host: str) -> bool:
