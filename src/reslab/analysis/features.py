@@ -180,10 +180,7 @@ def unrest_of(group: Group) -> tuple[float, float] | None:
 
 
 def way_of(group: Group) -> Literal["steadily", "constant", "within"]:
-    """Return how a rate whose drops do not show in the curve behaves: changes steadily, is constant, or drops within.
-
-    "within" means inside an epoch.
-    """
+    """Return why a curve shows no drops of the rate: it changes "steadily", is "constant", or drops "within" epochs."""
     recipe = group.recipe
     if recipe.schedule != "step":
         return "steadily"

@@ -16,7 +16,7 @@ APART = 1.5
 
 
 def figure_of(group: Group, diagnostic: str, quantity: str) -> Summary:
-    """Summarise one measured figure of the trained networks over a group's runs; see `Diagnoses.values`."""
+    """Summarise one measured figure of the trained networks over a group's runs."""
     return summarise(group.diagnoses.values(diagnostic, quantity))
 
 
