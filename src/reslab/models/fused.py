@@ -50,7 +50,7 @@ def thread_invariant(module: nn.Module) -> bool:
 
 def why_plain(network: nn.Module) -> str:
     """Say why a network that `fused` was given does without the kernels; "" where it uses them."""
-    if isinstance(network, FusedResNet):
+    if isinstance(network, FusedResNet) and network.is_as_built():
         return ""
     if any(isinstance(module, Checkpointed) for module in network.modules()):
         return "its activations are checkpointed"
