@@ -10,6 +10,7 @@ import pytest
 from watch_browser import Served, chromium, needs_chromium, opened, serving, serving_here
 from watch_fakes import DEEP, SHALLOW, line, plant
 
+from reslab.amounts import duration
 from reslab.recipe import Run
 from synthetic import Truth, write_run
 
@@ -219,6 +220,15 @@ def test_time_left_is_not_promised_while_nothing_trains(page: Any, root: Path) -
     assert "interrupted" in said
     assert "running" not in said
     assert "nothing trains now; what is left takes about" in said
+
+
+def test_times_read_as_in_the_terminal(page: Any) -> None:
+    page.goto("")
+    seconds = [0, 9, 59, 60, 200, 3599, 3600, 7500, 90_000]
+    shown = page.evaluate(
+        'async (all) => all.map((await import(new URL("static/views.js", document.baseURI))).duration)', seconds
+    )
+    assert shown == [duration(value) for value in seconds]
 
 
 def test_a_message_is_a_sentence(page: Any) -> None:

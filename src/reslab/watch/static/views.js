@@ -14,13 +14,21 @@ const counted = (count, word) => `${count.toLocaleString("en")} ${word}${count =
 
 export const duration = (seconds) => {
   if (typeof seconds !== "number") return "–";
-  if (seconds < 90) return `${Math.round(seconds)} s`;
-  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
-  if (seconds < 172800) return `${(seconds / 3600).toFixed(1)} h`;
-  return `${(seconds / 86400).toFixed(1)} days`;
+  const rounded = Math.round(seconds);
+  const padded = (number) => String(number).padStart(2, "0");
+  if (rounded < 60) return `${rounded} s`;
+  if (rounded < 3600) return `${Math.floor(rounded / 60)} min ${padded(rounded % 60)} s`;
+  const minutes = Math.round(seconds / 60);
+  return `${Math.floor(minutes / 60).toLocaleString("en")} h ${padded(minutes % 60)} min`;
 };
 
-const size = (bytes) => (typeof bytes === "number" ? `${(bytes / 2 ** 20).toLocaleString("en", { maximumFractionDigits: 0 })} MiB` : "–");
+const size = (bytes) => {
+  if (typeof bytes !== "number") return "–";
+  const megabytes = bytes / 1e6;
+  return megabytes < 999.95 ? `${megabytes.toFixed(1)} MB` : `${(megabytes / 1000).toFixed(1)} GB`;
+};
+
+const ENDED = ["finished", "diverged"];
 
 const state = (status) => el("span", { class: `state ${status}` }, el("span", { "aria-hidden": "true" }, SIGNS[status] || "?"), ` ${status}`);
 
@@ -36,7 +44,7 @@ const left = (seconds, trains = true) => (!seconds ? "" : trains ? `, about ${du
 const trains = (runs) => runs.some(({ status }) => status === "running");
 
 const bar = (runs) => {
-  const done = runs.reduce((sum, run) => sum + (["finished", "diverged"].includes(run.status) ? 1 : run.epochs ? Math.min(1, run.epoch / run.epochs) : 0), 0);
+  const done = runs.reduce((sum, run) => sum + (ENDED.includes(run.status) ? 1 : run.epochs ? Math.min(1, run.epoch / run.epochs) : 0), 0);
   return el("progress", { max: runs.length || 1, value: done.toFixed(3), "aria-label": "Share that is trained" });
 };
 
@@ -112,7 +120,7 @@ export const plan = (found, parameters, go) => {
 
 export const study = (found) => {
   const [curves, rest] = [found.blocks.slice(0, found.num_curves), found.blocks.slice(found.num_curves)];
-  const open = found.runs.filter((run) => !["finished", "diverged", "pending"].includes(run.status));
+  const open = found.runs.filter((run) => ![...ENDED, "pending"].includes(run.status));
   return [
     el("h1", {}, found.title),
     el("p", { class: "tally" }, bar(found.runs), ` ${tally(found.runs)}${left(found.seconds_left, trains(found.runs))}`),
