@@ -25,8 +25,8 @@ ROW = 28
 STRIP_HEIGHT, STRIP_COLUMNS = 46, 6
 """Height in pixels of the overview's small panels, and how many are side by side."""
 
-STRIP_PLACES = 8
-"""Most labels that a small panel has room for."""
+STRIP_PLACES, STRIP_LETTERS = 8, 26
+"""Most labels that a small panel has room for, and most letters of them in a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +189,17 @@ def _looks(series: Sequence[str], sources: Sequence[str]) -> Looks:
     )
 
 
+def _strip_axis(places: Sequence[str]) -> alt.Axis:
+    """Return the axis of a small panel: labels that are too long for it have a line for each word, or are left out."""
+    style = alt.Axis(labelAngle=0, labelFontSize=10.5, grid=False, labelOverlap="greedy", labelSeparation=5)
+    if len(places) == 1 or sum(map(len, places)) <= STRIP_LETTERS:
+        return style
+    style.labelExpr, style.labelOverlap = "split(datum.label, ' ')", False
+    words = sum(max(map(len, place.split(" "))) for place in places)
+    style.labels = len(places) <= STRIP_PLACES and words <= STRIP_LETTERS
+    return style
+
+
 def _strip_panel(name: str, strip: Strip, title: str, groups: Sequence[Group]) -> Panel:
     rows = strip_rows(groups, strip.axis.place, strip.axis.series, strip.beside)
     places = list(dict.fromkeys(row["place"] for row in rows))
@@ -200,10 +211,7 @@ def _strip_panel(name: str, strip: Strip, title: str, groups: Sequence[Group]) -
         alt.Y(f"{field}:Q", title=None, scale=scale, axis=alt.Axis(tickCount=4, labelFontSize=10, grid=True))
         for field in ("error", "low", "theirs")
     )
-    labelled = len(places) == 1 or (len(places) <= STRIP_PLACES and sum(map(len, places)) <= 30)
-    x = alt.X("place:N", title=None, sort=places).axis(
-        labelAngle=0, labelFontSize=10.5, grid=False, labelOverlap="greedy", labelSeparation=5, labels=labelled
-    )
+    x = alt.X("place:N", title=None, sort=places, axis=_strip_axis(places))
     key = alt.Legend(orient="top", columns=1, labelFontSize=10.5, symbolSize=45) if len(series) > 1 else None
     colours = alt.Scale(domain=series, range=[OKABE_ITO[at] for at in (1, 0, 2, 3, 4, 5, 6)][: len(series)])
     base = rows_of(name).encode(x=x)
