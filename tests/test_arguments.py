@@ -158,7 +158,7 @@ def test_what_is_checked_is_still_itself() -> None:
 
 def test_a_name_that_no_file_can_have_is_refused() -> None:
     for value in ("a\0b", Path("a\0b")):
-        with pytest.raises(ResLabError, match="path has a character of number 0"):
+        with pytest.raises(ResLabError, match="path contains a null character"):
             call(path=value)
 
 

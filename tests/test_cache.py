@@ -60,7 +60,7 @@ def test_without_a_home_and_an_entry_libraries_find_both(machine: Path, monkeypa
         assert Path.home() == temporary_folder()
         assert user_cache().is_relative_to(temporary_folder())
         assert getpass.getuser() == f"user{os.getuid()}"
-        assert str(remark()).startswith("there is no home folder; what can be made again is kept in ")
+        assert str(remark()).startswith("there is no home folder; the cache is kept in ")
 
 
 def test_what_cannot_be_written_is_replaced_with_a_remark(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,8 +68,7 @@ def test_what_cannot_be_written_is_replaced_with_a_remark(machine: Path, monkeyp
     monkeypatch.setenv("XDG_CACHE_HOME", str(machine / "file"))
     assert user_cache() == temporary_folder()
     assert remark() == (
-        f"{machine}/file/reslab cannot be written (Not a directory); what can be made again is kept in "
-        f"{temporary_folder()}"
+        f"{machine}/file/reslab cannot be written (Not a directory); the cache is kept in {temporary_folder()}"
     )
 
 
@@ -83,11 +82,11 @@ def test_a_full_disk_takes_no_cache(machine: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(tempfile, "TemporaryFile", write)
     assert user_cache() == temporary_folder()
-    assert "(No space left on device); what can be made again is kept in" in str(remark())
+    assert "(No space left on device); the cache is kept in" in str(remark())
     full.add(temporary_folder())
     cache._tried.cache_clear()
     cache._temporary.cache_clear()
-    with pytest.raises(ResLabError, match="set XDG_CACHE_HOME or TMPDIR to a folder that you may write"):
+    with pytest.raises(ResLabError, match="set XDG_CACHE_HOME or TMPDIR to a folder that you can write to"):
         user_cache()
     assert "neither" in str(remark())
 
@@ -133,7 +132,7 @@ def test_where_nothing_can_be_written_the_message_says_what_to_do(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(machine / "tmp" / "missing"))
     monkeypatch.setenv("HOME", str(machine / "nothing"))
-    with pytest.raises(ResLabError, match="set XDG_CACHE_HOME or TMPDIR to a folder that you may write"):
+    with pytest.raises(ResLabError, match="set XDG_CACHE_HOME or TMPDIR to a folder that you can write to"):
         settle_home()
 
 

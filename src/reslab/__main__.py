@@ -1,4 +1,4 @@
-"""The command `reslab`, which is also `python -m reslab`: Ctrl-C ends it with one line and code 130 at any moment."""
+"""The command `reslab` (or `python -m reslab`): Ctrl-C ends it at any moment with one line and exit code 130."""
 
 import os
 import signal
@@ -9,20 +9,20 @@ INTERRUPTED = 130
 
 def main() -> int:
     """Run the command line and return its exit code."""
-    heard = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # not where a script leaves it in the shade
+    heard = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # a background job of a script ignores SIGINT
     if heard:
-        signal.signal(signal.SIGINT, _leave)  # while modules load, an exception would be a traceback or be lost
+        signal.signal(signal.SIGINT, _leave)  # while modules load, KeyboardInterrupt would show a traceback or be lost
     try:
         from reslab.cli import main as run
 
         if heard:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         code = run()
-    except KeyboardInterrupt:  # a second one, while the first was answered
+    except KeyboardInterrupt:  # a second Ctrl-C while the first was being handled
         code = INTERRUPTED
     if heard:
         signal.signal(signal.SIGINT, _leave)
-    exec("")  # else Python, if it was interrupted in such a text (a dataclass has some), ends by the signal itself
+    exec("")  # else, if exec'd text (dataclasses use it) was interrupted, Python ends by killing itself with SIGINT
     return code
 
 

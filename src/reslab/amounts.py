@@ -29,7 +29,7 @@ def size(num_bytes: float) -> str:
 
 
 def rate(images_per_second: float | None) -> str | None:
-    """Return a throughput with three significant digits: 12,300, 4.56; None where it is unknown or none."""
+    """Return a throughput with three significant digits: 12,300, 4.56; None if it is unknown or not positive."""
     if images_per_second is None or images_per_second <= 0:
         return None
     shown = float(f"{images_per_second:.3g}")

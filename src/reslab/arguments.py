@@ -1,4 +1,4 @@
-"""The arguments of the public functions, checked by their declared types, with errors in the words of their caller."""
+"""Check the arguments of the public functions against their annotations; word errors for the caller."""
 
 import inspect
 import math
@@ -18,19 +18,19 @@ T = TypeVar("T")
 
 
 def checked(call: Callable[P, T]) -> Callable[P, T]:
-    """Return a function that checks its arguments by their annotations before it does anything.
+    """Return the function wrapped so that its arguments are first checked against their annotations.
 
-    Numbers of other libraries' reach the function as Python's own.
-    Raises `ResLabError` with the argument's name, what was given and what is wanted; for an unknown keyword, the
-    nearest one.  A string is not a list here.  Errors of the function name keywords, not flags.  An annotation in
-    quotes, and the values of recipe fields, are left to the function.
+    Numbers of other libraries reach the function as Python's own.  Raises `ResLabError` with the argument's name, what
+    was given and what is expected; for an unknown keyword, the nearest one.  A string does not count as a list.  Errors
+    that the function raises name keywords, not flags.  Quoted annotations and the values of recipe fields are left to
+    the function.
     """
     signature = inspect.signature(call)
 
     @wraps(call)
     def checking(*args: P.args, **kwargs: P.kwargs) -> T:
         _check(call.__qualname__.removesuffix(".__init__"), signature, args, kwargs)
-        # What is computed from a float32 would be rounded to one.
+        # Results computed from a float32 would be rounded to float32.
         plain: Any = map(as_plain, args)
         named: Any = {name: as_plain(value) for name, value in kwargs.items()}
         try:
@@ -43,12 +43,12 @@ def checked(call: Callable[P, T]) -> Callable[P, T]:
 
 
 def did_you_mean(name: str, known: Collection[str]) -> str:
-    """Return a question after the known name that a wrong one is near to, or all of them."""
+    """Return "did you mean" with the known name nearest to a wrong one, or a list of all known names."""
     return nearest(name, known) or f"; there are {', '.join(known)}"
 
 
 def as_plain(value: Any) -> Any:
-    """Return a number of any library's, as NumPy's, as Python's own; anything else as it is."""
+    """Convert a number of another library, such as NumPy, to Python's own; return anything else unchanged."""
     if isinstance(value, bool) or not isinstance(value, Real):
         return value
     if isinstance(value, Integral):
@@ -60,7 +60,7 @@ def as_plain(value: Any) -> Any:
 
 
 def check_least(name: str, value: float | None, least: int) -> None:
-    """Raise `ResLabError` where an argument or flag of this name is below `least`, or no finite number."""
+    """Raise `ResLabError` if an argument or flag of this name is below `least` or not finite."""
     if value is not None and not least <= value < math.inf:
         raise ResLabError(f"{name} must be {least} or more, not {value:g}")
 
@@ -75,9 +75,9 @@ _ASKED = re.compile(r"\b(with|give|add|set|leave out|try) $")
 
 
 def as_keywords(message: str) -> str:
-    """Return a message with each flag as the keyword of the same name, but for those of whole commands.
+    """Return a message with each flag replaced by its keyword, except within whole commands.
 
-    As in "choose another folder with --out", which becomes "choose another folder with out=...".
+    "choose another folder with --out" becomes "choose another folder with out=...".
     """
 
     def keyword(found: re.Match[str]) -> str:
@@ -119,7 +119,7 @@ def _check(called: str, signature: inspect.Signature, args: tuple[Any, ...], kwa
             _check_not_empty(name, value, one)
         for shown, item in each.items():
             if isinstance(item, str | PathLike) and "\0" in str(item):
-                raise ResLabError(f"{shown} has a character of number 0, which no name can have")
+                raise ResLabError(f"{shown} contains a null character, which no name can have")
             if (wrong := _wrong(shown, item, one.annotation)) is not None:
                 raise ResLabError(wrong)
 
@@ -137,12 +137,12 @@ def _fields(annotation: Any) -> tuple[str, ...]:
 
 
 def alternatives(kind: Any) -> tuple[Any, ...]:
-    """Return the types of a union; of any other type, that."""
+    """Return the types of a union; for any other type, that type alone."""
     return get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
 
 
 def _wrong(name: str, value: Any, kind: Any) -> str | None:
-    """Return what is wrong with a value of this type, or a value inside it; None for nothing."""
+    """Return how a value, or one inside it, fails to match a type; None if it matches."""
     nested = []
     for one in alternatives(kind):
         if _is(value, one):
@@ -161,7 +161,7 @@ def _wrong(name: str, value: Any, kind: Any) -> str | None:
 
 
 def _is(value: Any, kind: Any) -> bool:
-    """Say whether a value is of a type, whatever is in it."""
+    """Say whether a value is of a type, ignoring its contents."""
     origin = get_origin(kind) or kind
     if kind is Any:
         return True
@@ -185,7 +185,7 @@ def _is(value: Any, kind: Any) -> bool:
 
 
 def _items(name: str, value: Any, kind: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Give what is in a container, as far as looking at it does not use it up, with the type that it must have."""
+    """Yield the name, value and expected type of each item of a container, unless iterating would use it up."""
     inside = get_args(kind)
     if get_origin(kind) is Mapping:
         yield from ((f"a key of {name}", key, inside[0]) for key in value)

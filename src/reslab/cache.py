@@ -1,4 +1,4 @@
-"""Where what can be made again is kept, also for a user without a home: compiled kernels, measured speeds, images."""
+"""The cache of what can be remade (compiled kernels, measured speeds, images), even for a user without a home."""
 
 import contextlib
 import getpass
@@ -11,16 +11,16 @@ from pathlib import Path
 from reslab.errors import ResLabError
 
 _PROBE_BYTES = 2**20
-"""What a folder must have room for to be written to: more than the compiled kernels are."""
+"""Room that a folder must have to count as writable: more than the compiled kernels take."""
 
 _SETTLED = "RESLAB_TEMPORARY_HOME"
-"""Variable that tells the processes which this one starts that their home is not the user's."""
+"""Environment variable that tells child processes that their home is not the user's."""
 
 
 def cached(*parts: str) -> Path:
-    """Return where a file of the cache is, or where it may be made: below the home's cache, else a temporary folder.
+    """Return where a file of the cache is or can be created: below the home's cache, else a temporary folder.
 
-    Raises `ResLabError` where it is not there and neither folder can be written.
+    Raises `ResLabError` if it does not exist and neither folder is writable.
     """
     with contextlib.suppress(PermissionError):
         if (at_home := home_cache().joinpath(*parts)).exists():
@@ -29,52 +29,52 @@ def cached(*parts: str) -> Path:
 
 
 def user_cache() -> Path:
-    """Return the folder of the cache that can be written; raises `ResLabError` where there is none."""
+    """Return the cache folder that is writable; raise `ResLabError` if there is none."""
     return temporary_folder() if why_unwritable(home_cache()) else home_cache()
 
 
 def home_cache() -> Path:
-    """Return the user's own folder of the cache, whether it can be written or not."""
+    """Return the user's own cache folder, writable or not."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path(os.path.expanduser("~")) / ".cache") / "reslab"  # noqa: PTH111 (raises nothing)
 
 
 def remark() -> str | None:
-    """Say what is kept where it may be lost, and why; None where the home's cache is used."""
+    """Say where the cache is kept if it may be lost there, and why; None if the home's cache is used."""
     problem = why_unwritable(home_cache())
     try:
         if problem:
-            return f"{home_cache()} {problem}; what can be made again is kept in {temporary_folder()}"
+            return f"{home_cache()} {problem}; the cache is kept in {temporary_folder()}"
         if "HOME" in os.environ and os.environ["HOME"] == os.environ.get(_SETTLED):
-            return f"there is no home folder; what can be made again is kept in {home_cache()}"
+            return f"there is no home folder; the cache is kept in {home_cache()}"
     except ResLabError as error:
         return str(error)
     return None
 
 
 def temporary_folder() -> Path:
-    """Return this user's folder below the system's temporary one, the same for all processes, closed to others.
+    """Return this user's folder in the system's temporary one: the same for all processes, closed to other users.
 
-    Raises `ResLabError` where there is no temporary folder that can be written.
+    Raises `ResLabError` if no temporary folder is writable.
     """
     try:
         return _temporary(tempfile.gettempdir())
     except OSError:
         raise ResLabError(
             f"neither {home_cache()} nor a temporary folder can be written; set XDG_CACHE_HOME or TMPDIR to a folder "
-            "that you may write, with some MB free"
+            "that you can write to, with a few MB free"
         ) from None
 
 
 def why_unwritable(folder: Path) -> str | None:
-    """Say why a folder, which is made if need be, takes no files; None where it does."""
+    """Say why a folder, created if need be, is not writable; None if it is."""
     return _tried(folder, os.geteuid())
 
 
 def settle_home() -> None:
-    """Provide what libraries assume: a home, a user name, a cache that can be written.
+    """Provide what libraries assume for this process and its children: a home, a user name, a writable cache.
 
-    For this process and those that it starts.  Raises `ResLabError` as `temporary_folder` does.
+    Raises `ResLabError` as `temporary_folder` does.
     """
     home = Path(os.path.expanduser("~"))  # noqa: PTH111
     if not home.is_absolute() or not home.is_dir():
@@ -103,7 +103,7 @@ def _tried(folder: Path, _user: int) -> str | None:
 
 @cache
 def _temporary(base: str) -> Path:
-    """Return a folder that no other user can have put anything into: libraries are loaded from it."""
+    """Return a folder into which no other user can have put anything, since libraries are loaded from it."""
     folder = Path(base) / f"reslab-{os.getuid()}"
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)

@@ -1,8 +1,8 @@
-"""The data sets, by the name that a recipe calls them: all that is known of each before any image is read.
+"""The data sets by their name in recipes: all that is known of each before any image is read.
 
-This table is the only one: a new set is an entry here and, if its files have a form of their own, a loader that the
-entry names.  A set with a fingerprint is known by its name: the name says which images are meant, and a
-recipe needs no more.  The images of any other set are the user's own, and a recipe holds their fingerprint as well.
+This is the only table: to add a set, add an entry here and, if its files have a format of their own, a loader that the
+entry names.  For a set with a fingerprint the name alone identifies the images, and a recipe needs no more.  The images
+of any other set are the user's own, and a recipe holds their fingerprint as well.
 """
 
 import math
@@ -14,7 +14,7 @@ from reslab.errors import ResLabError
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Images of the official split, and classes."""
+    """Numbers of images in the official split, and of classes."""
 
     num_train: int
     num_test: int
@@ -33,29 +33,29 @@ class Archive:
 
 @dataclass(frozen=True, slots=True)
 class DatasetSpec:
-    """A data set: how readers call it, how it is read, and the facts that recipes and checks go by."""
+    """A data set: its name for readers, how it is read, and the facts that recipes and checks use."""
 
     words: str
-    """What readers call it."""
+    """Its name for readers."""
     loader: str
-    """module:function that reads it: called with the name, the data root (or None) and a callback for progress, it
+    """module:function that reads it: called with the name, the data root (or None) and a progress callback, it
     returns a `reslab.data.images.Dataset` (or `Folders`, see `in_files`) or raises `DataError`.  Named, not imported:
-    this table is below everything."""
+    every other module may import this table."""
     finder: str | None = None
-    """module:function that says where it lies without reading it: called with the name and the data root, it returns
-    a path, or None if there is none.  A set without one always has its images."""
+    """module:function that locates it without reading it: called with the name and the data root, it returns a path,
+    or None if there is none.  A set without a finder always has its images."""
     comes_with: str = ""
-    """The package that it is part of, if it needs no file."""
+    """The package that includes it, if it needs no file."""
     size: Size | None = None
     """None if the images are the user's own."""
     fingerprint: str | None = None
     """SHA-256 of its images and labels as published (see `reslab.data.images`), measured on the official archives."""
     class_names_sha256: str | None = None
-    """SHA-256 of its class names, one a line, which the fingerprint does not cover; None: any will do."""
+    """SHA-256 of its class names, one per line, which the fingerprint does not cover; None accepts any."""
     archive: Archive | None = None
     """What `reslab data fetch` downloads."""
     mirrored: bool = True
-    """Whether presets mirror its images: the mirror image of a digit is another sign."""
+    """Whether presets mirror its images: a mirrored digit is no longer that digit."""
     batch_size: int | None = None
     """Images per iteration in every preset, for a set too small for the preset's own."""
     in_files: bool = False
@@ -67,12 +67,12 @@ class DatasetSpec:
 
     @property
     def is_small(self) -> bool:
-        """Whether presets and diagnostics are cut down to suit it."""
+        """Whether presets and diagnostics are scaled down to suit it."""
         return self.batch_size is not None
 
 
 def _kriz(file: str, sha256: str, num_bytes: int, first: str) -> Archive:
-    """Return an archive of CIFAR's.  The original host is last, because it is slow."""
+    """Return a CIFAR archive.  The original host comes last because it is slow."""
     return Archive(file, sha256, num_bytes, (first, *_CIFAR_MIRRORS))
 
 
@@ -134,33 +134,33 @@ DATASETS: dict[str, DatasetSpec] = {
         in_files=True,
     ),
 }
-"""CIFAR: Krizhevsky 2009.  Digits: scikit-learn's 1,797, divided by `reslab.data.digits`."""
+"""CIFAR: Krizhevsky 2009.  Digits: scikit-learn's 1,797, split by `reslab.data.digits`."""
 
 SHORT = 16
-"""Digits of a fingerprint that tell one set of images from another: in a recipe, and wherever people read it."""
+"""Digits of a fingerprint shown in recipes and to readers: enough to tell sets of images apart."""
 
 
 ARRAYS = "arrays"
-"""The name of images that were given as arrays in Python."""
+"""The data set name of images passed as arrays in Python."""
 
 _FUNCTION = re.compile(r"(?:.*/)?([^/@:]+\.py):([A-Za-z_]\w*)", re.DOTALL)
 
 
 def is_brought(name: str) -> bool:
-    """Return whether a data set is the user's own arrays, or what a function in a file returns (my_images.py:load).
+    """Return whether a data set is the user's own arrays or the result of a function in a file (my_images.py:load).
 
-    Such images are kept below the data root by their fingerprint: see `reslab.data.own_images`.
+    Such images are stored below the data root by their fingerprint: see `reslab.data.own_images`.
     """
     return name == ARRAYS or _FUNCTION.fullmatch(name) is not None
 
 
 def placeless(name: str) -> str:
-    """Return a data set's name without the folder that the file of its function lies in."""
+    """Return a data set's name without the folder of its function's file."""
     return name.rpartition("/")[2] if is_brought(name) else name
 
 
 def known(name: str) -> DatasetSpec:
-    """Return what is known of a data set; raise `ResLabError` where there is none of this name."""
+    """Return what is known of a data set; raise `ResLabError` if no data set has this name."""
     if is_brought(name):
         match = _FUNCTION.fullmatch(name)
         return DatasetSpec(words=f"{match[2]} ({match[1]})" if match else "own arrays", loader="")
@@ -170,15 +170,15 @@ def known(name: str) -> DatasetSpec:
 
 
 def is_named(name: str) -> bool:
-    """Return whether the name alone says which images are meant."""
+    """Return whether the name alone identifies the images."""
     return known(name).fingerprint is not None
 
 
 def named() -> tuple[str, ...]:
-    """Return the data sets whose names alone say which images are meant."""
+    """Return the data sets whose names alone identify their images."""
     return tuple(name for name in DATASETS if is_named(name))
 
 
 def images_used(num_train: int, *, train_share: float, holdout: int) -> int:
-    """Return how many images are trained on of so many: a share of those that are not held out."""
+    """Return how many of `num_train` images are trained on: a share of those not held out."""
     return math.floor((num_train - holdout) * train_share + 0.5)

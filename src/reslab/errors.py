@@ -1,21 +1,21 @@
-"""What can go wrong for a user, by the exit code that the command line gives it."""
+"""Errors shown to users, each with the exit code that the command line returns for it."""
 
 import difflib
 from collections.abc import Iterable
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a question after the nearest known name, to stand behind a wrong one, or nothing."""
+    """Return " (did you mean ...?)" with the nearest known name, to follow a wrong one, or ""."""
     close = closest(name, known)
     return "" if close is None else f" (did you mean {close!r}?)"
 
 
 USUAL = {"lr": "learning_rate", "wd": "weight_decay", "bs": "batch_size", "rate": "learning_rate"}
-"""What others call some fields of a recipe."""
+"""Common names elsewhere for some fields of a recipe."""
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that a wrong one is near to or that others call so, if there is one."""
+    """Return the known name that is nearest to a wrong one or is meant by it elsewhere, if there is one."""
     known = list(known)
     if (usual := USUAL.get(name.lower())) in known:
         return usual
@@ -25,7 +25,7 @@ def closest(name: str, known: Iterable[str]) -> str | None:
 
 
 class ResLabError(ValueError):
-    """A user's mistake or a fact of their machine: the message says what was wrong and what to do."""
+    """A user's mistake or a limit of their machine: the message says what is wrong and what to do."""
 
     exit_code = 2
 
@@ -53,21 +53,21 @@ class DamagedError(CheckpointError):
 
 
 class UnreadableError(ResLabError):
-    """A file is there and the system does not let it be read: what is in it may be whole."""
+    """A file exists but the system does not let it be read; its content may be intact."""
 
 
 class FullDiskError(ResLabError):
-    """The disk of a folder, or the user's part of it, is full."""
+    """The disk that holds a folder is full, or the user's quota on it is used up."""
 
 
 class ShareError(ResLabError):
-    """A place where runs are shared cannot be reached, or hands out what is not to be used."""
+    """A place where runs are shared cannot be reached, or serves something that must not be used."""
 
     exit_code = 6
 
 
 class OwnCodeError(ResLabError):
-    """A network of the user's own failed while it was trained."""
+    """A network of the user's own failed during training."""
 
     exit_code = 3
 
@@ -79,8 +79,8 @@ class LockedError(ResLabError):
 
 
 class NothingToReportError(ResLabError):
-    """No run has an epoch yet, and a report that has some would be written over."""
+    """No run has an epoch yet, and writing would overwrite a report that has some."""
 
 
 class ReplacedError(ResLabError):
-    """The folder of a run was removed or replaced while it was trained."""
+    """The folder of a run was removed or replaced during training."""

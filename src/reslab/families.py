@@ -1,6 +1,6 @@
-"""The families of networks, an entry each: names, depths, and what holds of them.
+"""The families of networks, one entry each: names, depths and properties.
 
-How a family is built is in `reslab.models.networks.BUILDERS`, by the same names.
+`reslab.models.networks.BUILDERS` builds them, under the same names.
 """
 
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ class Family:
     """What is known of a family without building one of its networks."""
 
     words: str
-    """What readers call it, before its depth, as in ResNet-20."""
+    """Its name for readers, which precedes the depth, as in ResNet-20."""
     id_words: str
-    """What it is called in a run's id, before its depth."""
+    """Its name in a run's id, which precedes the depth."""
     source: str
     layers: tuple[int, int] | None = (6, 2)
-    """Its depths are first x n + second, n = 1, 2, ...; None: those of `IMAGENET_DEPTHS`."""
+    """(a, b): its depths are a n + b, n = 1, 2, ...; None: those of `IMAGENET_DEPTHS`."""
     examples: tuple[int, ...] = (20, 32, 44, 56, 110, 1202)
     """Depths of the source, for messages and tables."""
     has_shortcuts: bool = True
@@ -31,9 +31,8 @@ class Family:
     has_dropout: bool = False
     """Whether its blocks can drop values between their convolutions."""
     norm_follows: bool = True
-    """Whether batch norm takes the output of every convolution.  Where not, the weights of some have a size that \
-counts: Muon leaves these to SGD, layer responses leave them out, and the kernels train single layers only, on the \
-CPU."""
+    """Whether batch norm follows every convolution.  If not, the scale of some weights matters: Muon leaves these to \
+SGD, layer responses leave them out, and the kernels train single layers only, on the CPU."""
 
     @property
     def is_for_imagenet(self) -> bool:
@@ -85,11 +84,11 @@ FAMILIES: dict[str, Family] = {
         norm_follows=False,
     ),
 }
-"""The families by name, in the order in which they are listed."""
+"""The families by name, in the order of listings."""
 
 
 OWN = Family(words="own network", id_words="own", source="the user", has_shortcuts=False, norm_follows=False)
-"""What holds of a network of the user's own, about which nothing is known; no recipe asks for it by this name."""
+"""What is assumed of a network of the user's own; no recipe has a family of this name."""
 
 
 def family_of(name: str) -> Family:
@@ -98,7 +97,7 @@ def family_of(name: str) -> Family:
 
 
 MOST_LAYERS = 10_000
-"""A slip of the hand could ask for a network that no memory holds."""
+"""A typo could otherwise request a network too large for any memory."""
 
 
 def check_depth(family: str, depth: int) -> None:
@@ -133,7 +132,7 @@ def is_depth(family: str, depth: int) -> bool:
 
 
 def num_blocks(family: str, depth: int) -> int:
-    """Return the blocks of each stage of a network for 32 x 32 images."""
+    """Return the number of blocks per stage of a network for 32 x 32 images."""
     layers = FAMILIES[family].layers
     assert layers is not None
     return (depth - layers[1]) // layers[0]

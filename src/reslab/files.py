@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and JSON objects read with an error a user can act on."""
+"""Atomic writing of files, and reading of JSON and TOML with errors that a user can act on."""
 
 import contextlib
 import errno
@@ -24,10 +24,10 @@ NOT_AS_WRITTEN = "it is not what was written (its SHA-256 differs)"
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that its name only ever shows the whole content, even after a power cut.
+    """Write a file atomically: a reader never sees part of the content, even after a power cut.
 
-    Others, in threads of this process or elsewhere, may write it at the same time: the last one wins.  Raises OSError,
-    and then leaves what was there before.
+    Other threads and processes may write it at the same time: the last one wins.  If it raises OSError, the previous
+    file is unchanged.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
@@ -43,7 +43,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON object whole or not at all; a number that is not finite raises ValueError."""
+    """Write a JSON object atomically; a number that is not finite raises ValueError."""
     write_whole(path, json_bytes(content))
 
 
@@ -53,7 +53,7 @@ def json_bytes(content: Mapping[str, Any]) -> bytes:
 
 
 def finite(value: Any) -> Any:
-    """Return a value for JSON: names as text, tuples as lists, and None for what is no finite number."""
+    """Return a value ready for JSON: keys as text, tuples as lists, and None for numbers that are not finite."""
     if isinstance(value, Mapping):
         return {str(key): finite(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
@@ -62,13 +62,13 @@ def finite(value: Any) -> Any:
 
 
 def signed(content: Mapping[str, Any]) -> Json:
-    """Return a JSON object with the SHA-256 of its content, which `read_json` checks and leaves out again."""
+    """Return a JSON object with the SHA-256 of its content added, which `read_json` checks and removes."""
     return {**content, DIGEST: _digest(content)}
 
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn what keeps a file that is there from being read into an `UnreadableError`."""
+    """Turn an error in reading a file that exists into an `UnreadableError`."""
     try:
         yield
     except FileNotFoundError:
@@ -82,15 +82,15 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def is_there(path: Path) -> bool:
-    """Say whether a file or folder is there; raise `UnreadableError` where that cannot be seen."""
+    """Say whether a file or folder exists; raise `UnreadableError` if that cannot be determined."""
     with reading(path):
         return path.exists()
 
 
 def moved(folder: Path, to: Path) -> bool:
-    """Rename a folder, and say whether that was done: not where another process has made one of that name just now.
+    """Rename a folder; return False if another process has just created one of that name.
 
-    Raises OSError for anything else.
+    Raises OSError for any other failure.
     """
     try:
         folder.rename(to)
@@ -102,17 +102,17 @@ def moved(folder: Path, to: Path) -> bool:
 
 
 def now() -> str:
-    """Return the time of day in UTC, as records have it."""
+    """Return the current time in UTC, in the format of records."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-"""Errors of a disk that has no room, or none for this user."""
+"""Errors of a full disk or a used-up quota."""
 
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn what keeps a file of the run at `path` from being written into a `ResLabError`."""
+    """Turn an error in writing to the run at `path` into a `ResLabError`."""
     try:
         yield
     except OSError as error:
@@ -121,7 +121,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def unwritten(error: OSError, flag: str) -> str:
-    """Return why something could not be written, and what to do, with the flag that chooses its folder."""
+    """Return why a write failed and what to do, naming the flag that sets the folder."""
     why, another = error.strerror or str(error), f"choose another folder with {flag}"
     if error.errno in FULL:
         return f"{why}; make room, or {another}"
@@ -133,10 +133,10 @@ def unwritten(error: OSError, flag: str) -> str:
 
 
 def read_json(path: Path, *, must_be_signed: bool = False) -> Json | None:
-    """Return a JSON object, or None where there is no such file; raise `DamagedError` where it is damaged.
+    """Return a JSON object, or None if there is no such file; raise `DamagedError` if it is damaged.
 
-    An object that is `signed` is checked; damaged is also one that is not, where it must be.  Raises `UnreadableError`
-    where the system does not let it be read.
+    A `signed` object is checked against its digest; one without a digest is damaged if `must_be_signed`.  Raises
+    `UnreadableError` if the system does not let the file be read.
     """
     try:
         with reading(path):
@@ -147,19 +147,19 @@ def read_json(path: Path, *, must_be_signed: bool = False) -> Json | None:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Return what is in a TOML file; raise `ResLabError` where it cannot be read."""
+    """Return the content of a TOML file; raise `ResLabError` if it cannot be read."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # as Windows' Notepad may save it
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # Windows Notepad may add a byte order mark
     except OSError as error:
         raise ResLabError(f"cannot read {path}: {error.strerror or error}") from None
     except RecursionError:
         raise ResLabError(f"{path} is not TOML that can be read: its brackets are nested too deep") from None
-    except ValueError as error:  # also of bytes that are no text, and of a number of too many digits
+    except ValueError as error:  # also bytes that are not text, and integers with too many digits
         raise ResLabError(f"{path} is not TOML: {_first(error)}") from None
 
 
 def _first(error: Exception) -> str:
-    """Return what is wrong, without what Python says to programmers."""
+    """Return what is wrong, without Python's hints to programmers."""
     if isinstance(error, UnicodeDecodeError):
         return "it is not UTF-8"
     if "integer string conversion" in str(error):
@@ -175,7 +175,7 @@ def _not_json(error: ValueError, content: bytes) -> str:
 
 
 def parse_json(content: bytes, name: str, *, must_be_signed: bool = False) -> Json:
-    """Return the JSON object that a file of a name holds; raise `DamagedError` as `read_json` does."""
+    """Return the JSON object in a file's content; raise `DamagedError` with the file's `name`, as `read_json` does."""
     try:
         values = json.loads(content.decode())
     except RecursionError:
@@ -191,7 +191,7 @@ def parse_json(content: bytes, name: str, *, must_be_signed: bool = False) -> Js
 
 
 def file_sha256(path: Path) -> str | None:
-    """Return the SHA-256 of a file's content, in hexadecimal; None where there is no such file."""
+    """Return the SHA-256 of a file's content, in hexadecimal; None if there is no such file."""
     try:
         with reading(path), path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -200,7 +200,7 @@ def file_sha256(path: Path) -> str | None:
 
 
 def odd_kind(path: Path) -> str:
-    """Return in words what a path is that is no ordinary file, as in "a FIFO"; "" where it is one, or is not there."""
+    """Return in words what a path is if it is not a regular file, e.g. "a FIFO"; "" if it is one or does not exist."""
     try:
         mode = path.stat().st_mode
     except (OSError, RuntimeError) as error:
@@ -214,7 +214,7 @@ def odd_kind(path: Path) -> str:
 
 
 def new_folder(below: Path, prefix: str = "") -> Path:
-    """Make a folder named by the time and this process, whoever else does; return its path, and raise OSError."""
+    """Create a new folder named by the time and this process, and return its path; raise OSError if that fails."""
     below.mkdir(parents=True, exist_ok=True)
     folder = below / f"{prefix}{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}"
     while True:
@@ -233,7 +233,7 @@ def as_path(given: None) -> None: ...
 @overload
 def as_path(given: str | Path | None) -> Path | None: ...
 def as_path(given: str | Path | None) -> Path | None:
-    """Return a path as a path, with ~/ as the user's home; None, which leaves the place to a default, stays None."""
+    """Return a Path with ~ expanded to the user's home; None, which stands for a default, stays None."""
     if given is None:
         return None
     path = Path(given)
@@ -241,26 +241,26 @@ def as_path(given: str | Path | None) -> Path | None:
 
 
 def printable(text: str) -> str:
-    """Return the text with what no output can take, as of names that are not UTF-8, written as backslash escapes."""
+    """Return the text with what no output can encode (as in names that are not UTF-8) as backslash escapes."""
     return text.encode(errors="backslashreplace").decode()
 
 
 def one_line(text: str) -> str:
-    """Return the text with line breaks and what else a terminal would obey, as in names of folders, as escapes."""
+    """Return the text with line breaks and control characters escaped, e.g. for names of folders."""
     return "".join(repr(one)[1:-1] if unicodedata.category(one) in _COMMANDS else one for one in text)
 
 
 _COMMANDS = ("Cc", "Cs", "Zl", "Zp")
-"""Categories of Unicode: control characters, bytes that are no text, ends of lines and of paragraphs."""
+"""Unicode categories: control characters, surrogates (bytes that are not text), line and paragraph separators."""
 
 
 def is_text(name: str) -> bool:
-    """Say whether a name can be written in UTF-8: one from bytes that are no text cannot."""
+    """Say whether a name can be encoded in UTF-8; one made from bytes that are not text cannot."""
     return not any(unicodedata.category(one) == "Cs" for one in name)
 
 
 def sync_folder(folder: Path) -> None:
-    """See the names in a folder on the disk, where the system can do that."""
+    """Flush a folder's directory entries to disk, if the system supports it."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

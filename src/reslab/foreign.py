@@ -1,9 +1,9 @@
-"""Files that are something else than they should be, by how they begin: what each is, in words, and what to do."""
+"""Files that are not what they should be: recognise each by its first bytes, and say what it is and what to do."""
 
 import json
 
 HEAD_BYTES = 1024
-"""How much of a file's beginning is looked at."""
+"""How much of a file's beginning is examined."""
 
 AGAIN = "download the file itself"
 
@@ -26,7 +26,7 @@ _MAGIC: tuple[tuple[bytes, str, str], ...] = (
 
 
 def recognised(head: bytes, unpack: str = "unpack it") -> str:
-    """Return what a file is by its beginning, as a clause about "it", and what to do; "" where nothing is known.
+    """Return what a file is by its first bytes, as a clause about "it", and what to do; "" if not recognised.
 
     `unpack` is what to do with an archive.
     """
@@ -43,12 +43,12 @@ def recognised(head: bytes, unpack: str = "unpack it") -> str:
 
 
 def as_text(head: bytes) -> str | None:
-    """Return the beginning of a file as text, or None where it has other characters than texts have."""
+    """Return the beginning of a file as text, or None if it has characters that text does not."""
     encoding = "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
     try:
         text = head.decode(encoding)
     except UnicodeDecodeError as error:
-        if error.start < max(1, len(head) - 4):  # else a letter that the end of the head cuts
+        if error.start < max(1, len(head) - 4):  # else a character cut off at the end of the head
             return None
         text = head[: error.start].decode(encoding)
     is_text = all(letter.isprintable() or letter in "\ufeff\t\r\n\f\x1b" for letter in text)
@@ -56,7 +56,7 @@ def as_text(head: bytes) -> str | None:
 
 
 def describe_text(text: str) -> str:
-    """Return what a text is as a clause about "it", and what to do."""
+    """Return what kind of text it is, as a clause about "it", and what to do."""
     start = text.lstrip("\ufeff \t\r\n")
     lower = start[:200].lower()
     if lower.startswith(("<!doctype html", "<html", "<head", "<body", "<script", "<!--")) or "<html" in lower:
@@ -73,7 +73,7 @@ def describe_text(text: str) -> str:
 
 
 def printable(text: str, most: int = 100) -> str:
-    """Return text from a file as it can be printed: no control characters, not too long."""
+    """Return text from a file made safe to print: no control characters, not too long."""
     clean = "".join(letter if letter.isprintable() else "?" for letter in text[: most + 1])
     return clean if len(clean) <= most else f"{clean[:most]}..."
 

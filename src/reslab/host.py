@@ -1,4 +1,4 @@
-"""This machine as far as it can be known without torch, whose import takes seconds."""
+"""What can be known of this machine without importing torch, which takes seconds."""
 
 import contextlib
 import importlib.metadata
@@ -23,13 +23,13 @@ SHARED_FILE_SYSTEMS = frozenset(
         *("orangefs", "panfs", "pvfs2", "smb3", "sshfs", "wekafs"),
     ]
 )
-"""Kinds of file systems, as Linux names them, that several machines mount."""
+"""File system types, as Linux names them, that several machines can mount."""
 
 
 def python() -> list[str]:
-    """Return how a process of ours is started: Python, which takes no module from the folder that it is started in.
+    """Return the command that starts Python without importing modules from the working folder.
 
-    Only where ResLab itself lies there, in a source checkout, it does.
+    In a source checkout, where ResLab itself is imported from there, it does import from it.
     """
     with contextlib.suppress(OSError):  # the folder may be gone
         if Path(__file__).absolute().parents[1].samefile("."):
@@ -38,9 +38,9 @@ def python() -> list[str]:
 
 
 def usable_cores() -> int:
-    """Return the number of processor cores that this process may use: what a container's limit is worth, too.
+    """Return the number of processor cores that this process may use, within a container's limit.
 
-    Two threads in the time of 1.25 cores are faster than one thread, with less they are not: hence the quarter.
+    A fraction of 0.25 or more rounds up: two threads beat one with the time of 1.25 cores, but not with less.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     limit = cores_in_time()
@@ -48,9 +48,9 @@ def usable_cores() -> int:
 
 
 def cores_in_time(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")) -> float | None:
-    """Return how many cores' time Linux's control groups leave this process, as in 1.5; None for no limit.
+    """Return how many cores' time Linux's control groups (v1 and v2) allow this process, e.g. 1.5; None for no limit.
 
-    The least of its group and those above, of versions 1 and 2.
+    That is the lowest limit of its group and all parent groups.
     """
     limits: list[float] = []
     for line in _lines(proc / "self" / "cgroup"):
@@ -70,16 +70,17 @@ def cores_in_time(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgrou
 
 
 def is_busy(proc: Path = Path("/proc")) -> bool:
-    """Say whether other work than ours takes the processor, so that nothing measured now would be worth keeping.
+    """Say whether other processes load the processor, so that no measurement made now is worth keeping.
 
-    It did in the last minute, and still does: a training of ours that has just ended counts in the load average alone.
+    They must have done so over the last minute and still do: the load average alone would also count a training of
+    ours that has just ended.
     """
     most = usable_cores() / 2
     return hasattr(os, "getloadavg") and os.getloadavg()[0] > most and _others_ready(proc) > most
 
 
 def _others_ready(proc: Path) -> float:
-    """Return how many threads but this one are ready to run (proc_loadavg(5)); infinity where that is not told."""
+    """Return how many other threads are ready to run (proc_loadavg(5)); infinity if that is unknown."""
     fields = " ".join(_lines(proc / "loadavg")).split()
     ready = fields[3].partition("/")[0] if len(fields) > 3 else ""
     return int(ready) - 1 if ready.isdecimal() else math.inf
@@ -94,7 +95,7 @@ def cpu_features() -> frozenset[str]:
 
 
 def cpu_name() -> str:
-    """Return the name of the processor, for people."""
+    """Return the processor's name for readers."""
     for line in _cpu_lines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
@@ -104,23 +105,23 @@ def cpu_name() -> str:
 def default_precision(device: str = "auto") -> str:
     """Return the precision that is fast on this machine; RESLAB_PRECISION overrides.
 
-    Torch is asked, and then imported, only where the device may be another than the processor.
+    Imports torch only if the device may not be the CPU.
     """
     if chosen := os.environ.get("RESLAB_PRECISION"):
         return chosen
     if computes_on_cpu(device):
         return cpu_precision()
-    hardware = importlib.import_module("reslab.training.hardware")  # by name: what plans and reports needs no torch
+    hardware = importlib.import_module("reslab.training.hardware")  # by name: planning and reporting need no torch
     return str(hardware.fast_precision(hardware.pick_device(device)))
 
 
 def cpu_precision() -> str:
-    """Return bf16 where the processor multiplies it natively (AVX-512 bf16, AMX), else fp32."""
+    """Return bf16 if the processor multiplies it natively (AVX-512 BF16, AMX), else fp32."""
     return "bf16" if NATIVE_BF16 & cpu_features() else "fp32"
 
 
 def torch_version() -> str:
-    """Return the version of torch that is installed, as in 2.13.0+cpu; none where there is none."""
+    """Return the version of torch that is installed, e.g. 2.13.0+cpu, or "none"."""
     try:
         return importlib.metadata.version("torch")
     except importlib.metadata.PackageNotFoundError:
@@ -134,18 +135,18 @@ def torch_folder() -> Path | None:
 
 
 def check_device(device: str) -> None:
-    """Raise `ResLabError` for what is no name of a device; whether it is on this machine, torch knows."""
+    """Raise `ResLabError` unless this is the name of a device; only torch knows whether this machine has it."""
     if not re.fullmatch(r"auto|(cpu|cuda|mps)(:\d+)?", device):
         hint = nearest(device, ("auto", "cpu", "cuda", "mps"))
         raise ResLabError(f"device must be auto, cpu, cuda, cuda:N or mps; not {device!r}{hint}")
 
 
 def computes_on_cpu(device: str) -> bool:
-    """Say whether `device` (auto, cpu, cuda ...) is surely the processor: asked for, or torch is built for no other."""
+    """Say whether `device` (auto, cpu, cuda ...) is certainly the CPU: requested, or all that torch is built for."""
     return device == "cpu" or (device == "auto" and torch_version().endswith("+cpu"))
 
 
-@cache  # each batch of an evaluation asks
+@cache  # called for each batch of an evaluation
 def _cpu_lines() -> list[str]:
     return _lines(Path("/proc/cpuinfo"))
 
@@ -158,7 +159,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def is_shared(path: Path, mounts: Path = Path("/proc/self/mounts")) -> bool:
-    """Say whether a path is on a file system that other machines may have mounted, as far as Linux tells."""
+    """Say whether a path is on a file system that other machines may have mounted, as far as Linux reports."""
     there = path.absolute()
     while not there.exists() and there != there.parent:
         there = there.parent

@@ -1,8 +1,8 @@
-"""Pickles read without running anything in them: what they would call or make becomes a record of it.
+"""Read pickles without running anything in them: each call or object becomes a record of it.
 
-A pickle is a program.  Here its instructions, which `pickletools` takes apart, are followed by an interpreter of ours
-that imports nothing and calls nothing: a global is its name, a call a record of the name and the arguments, an object a
-record of its state.  Work and memory are bounded by the length of the pickle, and by `MAX_STEPS`.
+A pickle is a program.  Here `pickletools` disassembles its instructions, and our own interpreter follows them without
+importing or calling anything: a global becomes its name, a call a record of the name and the arguments, an object a
+record of its state.  Work and memory are bounded by the length of the pickle and by `MAX_STEPS`.
 """
 
 import pickletools
@@ -13,11 +13,11 @@ from typing import Any, Protocol
 from reslab.errors import ResLabError
 
 MAX_STEPS = 5_000_000
-"""Instructions followed at most: some 20 s, and thirty times what the largest network and its optimiser need."""
+"""Most instructions followed: about 20 s, and thirty times what the largest network and its optimiser need."""
 
 
 class Source(Protocol):
-    """What a pickle is read from: a file, io.BytesIO or mmap.  Left behind its end."""
+    """What a pickle is read from: a file, io.BytesIO or mmap.  Left positioned after the pickle's end."""
 
     def read(self, size: int, /) -> bytes: ...
     def readline(self) -> bytes: ...
@@ -25,7 +25,7 @@ class Source(Protocol):
 
 
 class PickleError(ResLabError):
-    """The bytes are no pickle, are damaged, or are one that nothing harmless needs."""
+    """The bytes are not a pickle, are damaged, or use something that no harmless pickle needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Table:
 
 @dataclass(slots=True, eq=False)
 class Record:
-    """A call or an object: what it is made by, from what, and what it was given afterwards."""
+    """A call or an object: the callable or class, its arguments, and what was added afterwards."""
 
     maker: str
     arguments: Any = ()
@@ -59,16 +59,16 @@ class Record:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Persistent:
-    """Something that the pickle keeps outside of itself."""
+    """A reference to something stored outside the pickle."""
 
     key: Any
 
 
 def read_pickle(source: Source, check: Callable[[str], object] = lambda _: None, max_steps: int = MAX_STEPS) -> Any:
-    """Return what a pickle says, in plain values, lists, tuples, `Table`, `Record`, `Name` and `Persistent`.
+    """Return the content of a pickle as plain values, lists, tuples, `Table`, `Record`, `Name` and `Persistent`.
 
-    Text of Python 2 comes as str of the same bytes (latin-1), sets as lists.  `check` is called with each global that
-    is named, and may raise.  Raises `PickleError`, which says what is wrong as a clause about "it".
+    Python 2 strings become str of the same bytes (latin-1), sets become lists.  `check` is called with the name of each
+    global and may raise.  Raises `PickleError`, which says what is wrong as a clause about "it".
     """
     machine = _Machine(check)
     try:

@@ -1,4 +1,4 @@
-"""Who has the processor: how long cores were idle, and how long this process's threads waited for one (Linux)."""
+"""Processor load (Linux): how long cores were idle, and how long this process's threads waited for one."""
 
 import contextlib
 import os
@@ -11,21 +11,21 @@ _PROC = Path("/proc")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Sums that only grow, in seconds; two of them tell the load in between."""
+    """Cumulative times in seconds; the difference of two readings gives the load in between."""
 
     at: float
-    """The time itself."""
+    """The time of the reading."""
     idle: float
     """Of the cores that this process may use."""
     used: float
     """By this process."""
     waited: float
-    """By this process's threads: ready to run, but no core was theirs."""
+    """By this process's threads: ready to run, but without a core."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What the processor did for some time, on average."""
+    """The average load of the processor over some time."""
 
     seconds: float
     idle: float
@@ -37,19 +37,19 @@ class Load:
 
 
 def read(proc: Path = _PROC) -> Reading | None:
-    """Return how the sums stand; None where the system does not tell them."""
+    """Return the cumulative times now; None if the system does not report them."""
     try:
         idle = _idle(proc, os.sched_getaffinity(0))
         waited = _waited(proc)
-    except (OSError, ValueError, IndexError, AttributeError):  # not Linux, or one that keeps these to itself
+    except (OSError, ValueError, IndexError, AttributeError):  # not Linux, or not permitted
         return None
     return None if idle is None or waited is None else Reading(time.monotonic(), idle, time.process_time(), waited)
 
 
 def between(before: Reading, after: Reading) -> Load | None:
-    """Return the load between two readings; None where no time has passed.
+    """Return the load between two readings; None if no time has passed.
 
-    A thread that ends takes its waits along, and a core that is switched off its idle time: no sum counts as negative.
+    Differences are clipped at zero: a thread that ends takes its waits with it, a core switched off its idle time.
     """
     seconds = after.at - before.at
     if seconds <= 0:
@@ -59,7 +59,7 @@ def between(before: Reading, after: Reading) -> Load | None:
 
 
 def _idle(proc: Path, cores: set[int]) -> float | None:
-    """Return how long cores have been idle, waits for a disk included, from /proc/stat (proc_stat(5))."""
+    """Return how long cores have been idle, including I/O wait, from /proc/stat (proc_stat(5))."""
     ticks = [
         sum(map(int, fields[4:6]))
         for fields in map(str.split, (proc / "stat").read_text().splitlines())
@@ -69,7 +69,7 @@ def _idle(proc: Path, cores: set[int]) -> float | None:
 
 
 def _waited(proc: Path) -> float | None:
-    """Return how long threads waited to be run: the second number of their schedstat, in nanoseconds."""
+    """Return how long threads waited to run, in seconds: the second number of their schedstat, in nanoseconds."""
     waits: list[int] = []
     for task in (proc / "self" / "task").iterdir():
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended

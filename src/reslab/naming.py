@@ -26,24 +26,24 @@ _SHORT = {
     "train_share": "share",
     "length": "",
 }
-"""What a field is called beside its value, where its own name is longer than need be."""
+"""The word for a field beside its value, if shorter than its name."""
 
 _LABELLED = ("network", "family", "depth", "dataset", *FILLED_IN)
-"""Fields that the rest of a label tells."""
+"""Fields that the rest of a label already shows."""
 
 _DROPS = ("first_drop", "second_drop", "third_drop")
 
 _GO_ALONG = (*_DROPS, "warmup_length")
-"""Fields that are stretched with the length of a preset."""
+"""Fields that scale with the length of a preset."""
 
 _TOLD = ("dataset", "images", "network", "family", "depth", "width", "precision")
-"""Fields that are told by other words, or only where nothing else tells two runs apart."""
+"""Fields shown in other words, or only if nothing else tells two runs apart."""
 
 
 def number(value: float) -> str:
-    """Return a setting with as many digits as it needs: 0.0001, 128, 1,640, 163.84; as a power of ten where it is tiny.
+    """Return a setting with as many digits as it needs: 0.0001, 128, 1,640, 163.84.
 
-    That is below 1e-9, as in 2e-12, or from 1e15.
+    Below 1e-9 and from 1e15 it is a power of ten, as in 2e-12.
     """
     if abs(value) >= 1e15 or 0 < abs(value) < 1e-9:
         return f"{value:g}".replace("-", "\N{MINUS SIGN}")
@@ -57,7 +57,7 @@ def dataset_name(dataset: str) -> str:
 
 
 def network_name(recipe: Recipe) -> str:
-    """Return a network's usual name, as in ResNet-20 or WRN-28-10; one of the user's own is called by its function."""
+    """Return a network's usual name, e.g. ResNet-20 or WRN-28-10; a user's own network is named by its function."""
     if (own := recipe.own_network) is not None:
         return own.words
     width = f"-{recipe.width}" if FAMILIES[recipe.family].has_width else ""
@@ -65,12 +65,12 @@ def network_name(recipe: Recipe) -> str:
 
 
 def run_name(run: Run) -> str:
-    """Return a run's name for people: its recipe's and the seed."""
+    """Return a run's name for readers: its recipe's name and the seed."""
     return f"{recipe_name(run.recipe)}, seed {run.seed}"
 
 
 def run_names(runs: Iterable[Run]) -> dict[str, str]:
-    """Return the names of some runs by their ids, those that would be alike with their precision or id as well."""
+    """Return the names of some runs by their ids; names that would be alike add precision, images or recipe id."""
     found = {run.id: run for run in runs}
     names = {key: run_name(run) for key, run in found.items()}
     for tell in (
@@ -93,9 +93,9 @@ def run_names(runs: Iterable[Run]) -> dict[str, str]:
 
 @lru_cache(maxsize=4096)
 def recipe_name(recipe: Recipe) -> str:
-    """Return a recipe's name for people: network, images, and how it differs from the preset that it is nearest to.
+    """Return a recipe's name for readers: network, images, and how it differs from the nearest preset.
 
-    The preset is named where it is not the assignment's, which is the default.
+    The preset is named unless it is the assignment's, the default.
     """
     preset, base, is_stretched = _nearest(recipe)
     parts = [network_name(recipe), dataset_name(recipe.dataset)]
@@ -106,18 +106,18 @@ def recipe_name(recipe: Recipe) -> str:
 
 
 def labels(recipes: Sequence[Recipe], images: Sequence[str] | None = None, beside: Sequence[Recipe] = ()) -> list[str]:
-    """Return a different, short label for each of some recipes: the network, and what else differs.
+    """Return a distinct, short label for each of some recipes: the network, and what else differs.
 
-    A schedule is told by its length alone where its drops are those of the preset at that length.  The length is told
-    where it differs, among these or from the recipes `beside` them; a preset as it stands by its name.  `images` are
-    those of each, by the start of their fingerprint; "" are those that the data set's name tells.
+    A schedule appears as its length alone if its drops are the preset's at that length.  The length appears if it
+    differs, among these or from the recipes `beside` them; an unchanged preset appears by its name.  `images` are the
+    starts of each recipe's image fingerprints; "" means the images that the data set's name identifies.
     """
     presets = [_preset(recipe) for recipe in recipes]
     by_preset = len(set(filter(None, presets))) > 1
     lengths = len({(one.length, one.schedule_unit) for one in (*recipes, *beside)}) > 1
     several = len({recipe.dataset for recipe in recipes}) > 1
     ours = [recipe for recipe in recipes if not recipe.network]
-    same = set(OWN_NETWORK) - set(differing_fields(ours))  # an own network has no shortcut, and needs no word of it
+    same = set(OWN_NETWORK) - set(differing_fields(ours))  # an own network has no shortcut, so none is shown
     fields = [name for name in differing_fields(list(recipes)) if name not in {*_LABELLED, *same}]
     sources = {(network_name(recipe), recipe.network) for recipe in recipes}
     pairs = list(zip(recipes, images or [recipe.images for recipe in recipes], strict=True))
@@ -155,14 +155,14 @@ def factor(name: str, value: Scalar) -> str:
 
 
 def as_preset(recipe: Recipe) -> tuple[str, Recipe]:
-    """Return the preset that a recipe is nearest to, and its recipe of the same network and length in epochs."""
+    """Return the preset nearest to a recipe, and the preset's recipe at the same network and length in epochs."""
     return _nearest(recipe)[:2]
 
 
 def _nearest(recipe: Recipe) -> tuple[str, Recipe, bool]:
-    """Return the preset from which a recipe differs in the fewest fields, its recipe of the same network and length.
+    """Return the preset that differs in the fewest fields, and its recipe at the same network and length.
 
-    The last is whether that is another length than the preset's own, which counts as one field; so do all drops.
+    The last value says whether that length differs from the preset's own, which counts as one field, as do all drops.
     """
     found: list[tuple[int, str, Recipe, bool]] = []
     depth, family = (None, None) if recipe.network else (recipe.depth, recipe.family)
@@ -182,7 +182,7 @@ def _nearest(recipe: Recipe) -> tuple[str, Recipe, bool]:
 
 @lru_cache(maxsize=1024)
 def _base(preset: str, dataset: str, depth: int | None, family: str | None) -> Recipe:
-    """Return a preset's recipe, made once: hundreds of runs are named from the same few."""
+    """Return a preset's recipe, cached: hundreds of runs are named from the same few."""
     return preset_recipe(preset, dataset=dataset, depth=depth, family=family)
 
 
@@ -192,7 +192,7 @@ def _stretched(base: Recipe, epochs: float) -> Recipe:
 
 
 def _is_longer(recipe: Recipe, base: Recipe) -> bool:
-    """Say whether a recipe is of another length in epochs than a preset's: then the preset's drops go along."""
+    """Say whether a recipe's length in epochs differs from the preset's: if so, the preset's drops scale with it."""
     if recipe.schedule_unit != "epochs":
         return False
     return (recipe.length, recipe.schedule_unit) != (base.length, base.schedule_unit)
@@ -213,14 +213,14 @@ def _words(name: str, value: Scalar) -> str:
 
 
 def _preset(recipe: Recipe) -> str | None:
-    """Return the preset that a recipe is, at whatever length; None where it differs in more."""
+    """Return the preset that a recipe matches apart from its length; None if it differs in more."""
     name, base = as_preset(recipe)
     apart = [one for one in differing_fields([recipe, base]) if one not in (*_LABELLED, "precision")]
     return None if apart else name
 
 
 def _told(recipe: Recipe, fields: Sequence[str]) -> list[str]:
-    """Return which of the fields that differ are told of a recipe."""
+    """Return which of the differing fields to show for a recipe."""
     usual = as_preset(recipe)[1]
     return [
         name
@@ -232,7 +232,7 @@ def _told(recipe: Recipe, fields: Sequence[str]) -> list[str]:
 
 
 def _apart(recipe: Recipe, label: str, found: Sequence[str], recipes: Sequence[Recipe]) -> list[str]:
-    """Return what tells a recipe from the others that have the same label."""
+    """Return what distinguishes a recipe from others with the same label."""
     alike = [one for one, other in zip(recipes, found, strict=True) if other == label]
     return [factor(name, getattr(recipe, name)) for name in differing_fields(alike) if name != "images"]
 
@@ -243,7 +243,7 @@ def _length(recipe: Recipe) -> str:
 
 
 def _images(recipe: Recipe, own: str) -> str:
-    """Return which images a recipe is trained on, beside others of the same name."""
+    """Return which images a recipe is trained on, to distinguish them from others of the same name."""
     if not own:
         return "official images" if is_named(recipe.dataset) else "unknown images"
     return f"images {own}" if is_named(recipe.dataset) or recipe.images else f"images {own}, of an earlier ResLab"

@@ -1,7 +1,7 @@
-"""Code of the user's own that decides what a run computes: a function in a file, named, read and fingerprinted.
+"""The user's own code that determines what a run computes: a function in a file, named, read and fingerprinted.
 
-Nothing here runs it.  What belongs to a file is found by reading its import statements: the files beside it that it
-imports, and those that they import, within its folder.
+Nothing here runs it.  A file's source is found from its import statements: the files in its folder that it imports, and
+those that they import in turn.
 """
 
 import ast
@@ -15,12 +15,12 @@ from reslab.errors import DamagedError, ResLabError
 from reslab.files import sync_folder, write_whole
 
 DIGITS = 16
-"""Digits of a source's SHA-256 that stand in a recipe."""
+"""Digits of a source's SHA-256 that a recipe holds."""
 
 _PART = r"\w[\w .()+-]*"
 
 NAME = rf"({_PART}/){{0,9}}{_PART}\.py"
-"""Pattern of the names that files of a source have in a run and on a share, which no system takes for anything else."""
+"""Pattern of the names of source files in a run and on a share, safe on every system."""
 
 _REFERENCE = re.compile(rf"(?:(.*)/)?([^/@:]+\.py):([^\W\d]\w*)(?:@([0-9a-f]{{{DIGITS}}}))?", re.DOTALL)
 
@@ -30,7 +30,7 @@ class Reference:
     """A function in a file, as in nets/my_net.py:build; in a recipe my_net.py:build@ and the digest of its source."""
 
     folder: str
-    """Where the file lies, "" for the working folder; unknown once the source is fingerprinted."""
+    """The file's folder, "" for the working folder; unknown once the source is fingerprinted."""
     file: str
     function: str
     digest: str = ""
@@ -52,18 +52,18 @@ class Reference:
 
 
 def parse(text: str) -> Reference | None:
-    """Return the reference that a text is, or None."""
+    """Return the reference that a text denotes, or None."""
     match = _REFERENCE.fullmatch(text)
     if match is None:
         return None
     folder, file, function, digest = match.groups()
     if folder is not None and not folder:
-        folder = "/"  # a file in the root of all
+        folder = "/"  # a file in the root folder
     return Reference(folder or "", file, function, digest or "")
 
 
 def within(text: str, folder: Path) -> str:
-    """Return a reference that was written in a file of this folder as the working folder sees it; other texts as is."""
+    """Return a reference from a file in this folder relative to the working folder; any other text unchanged."""
     reference = parse(text)
     if reference is None or reference.digest or reference.path.is_absolute() or str(folder) in ("", "."):
         return text
@@ -72,13 +72,13 @@ def within(text: str, folder: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The files of a function's source, by their paths below its folder (posix), with their content."""
+    """The contents of a function's source files by their paths below its folder (POSIX)."""
 
     files: Mapping[str, bytes]
 
     @property
     def digest(self) -> str:
-        """The start of its SHA-256, as it stands in a recipe: a name for the source, and nothing to trust it by."""
+        """The start of its SHA-256, as recipes hold it: it names the source but is too short to authenticate it."""
         return self.sha256[:DIGITS]
 
     @property
@@ -91,7 +91,7 @@ class Source:
         return whole.hexdigest()
 
     def check_names(self) -> None:
-        """Raise `ResLabError` for a file whose name no run can have."""
+        """Raise `ResLabError` for a file whose name cannot be kept in a run."""
         for name in self.files:
             if not re.fullmatch(NAME, name):
                 raise ResLabError(
@@ -100,7 +100,7 @@ class Source:
                 )
 
     def imported(self) -> dict[str, str]:
-        """Return the modules that files import by name and that are not among them, each with the file that does."""
+        """Return the modules that the files import but do not include, each with a file that imports it."""
         own = {PurePosixPath(name).parts[0].removesuffix(".py") for name in self.files}
         found: dict[str, str] = {}
         for name, content in self.files.items():
@@ -112,7 +112,7 @@ class Source:
         return found
 
     def write(self, folder: Path) -> None:
-        """Write the files into a folder, each whole or not at all; raises OSError."""
+        """Write the files into a folder, each atomically; raise OSError if that fails."""
         for name, content in self.files.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,15 +121,15 @@ class Source:
 
 
 def read_source(path: Path) -> Source:
-    """Return a file with all that it imports beside it, transitively within its folder.
+    """Return a file with all that it imports from its folder, directly or indirectly.
 
-    Raises `ResLabError` where a file cannot be read or is not Python.
+    Raises `ResLabError` if a file cannot be read or is not Python.
     """
     return source_of(path.parent, path.name, _read(path))
 
 
 def source_of(folder: Path, name: str, content: bytes) -> Source:
-    """Return a file of this content with all that it would import from the folder, if it lay there."""
+    """Return a file of this content with all that it would import from the folder if it were there."""
     files, waiting = {name: content}, [*_beside(folder, PurePosixPath(name), content)]
     while waiting:
         name = waiting.pop()
@@ -141,7 +141,7 @@ def source_of(folder: Path, name: str, content: bytes) -> Source:
 
 
 def kept_source(folder: Path, reference: Reference) -> Source:
-    """Return the copy of a source in a folder; raise `DamagedError` where it is not what the reference says."""
+    """Return the copy of a source in a folder; raise `DamagedError` if it does not match the reference."""
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.py")) if folder.is_dir() else []
     source = Source({name: _read(folder / name) for name in names})
     if reference.file not in source.files:
@@ -162,7 +162,7 @@ def _read(path: Path) -> bytes:
 
 
 def _beside(folder: Path, name: PurePosixPath, content: bytes) -> Iterator[str]:
-    """Yield the files below `folder` that a file of it imports."""
+    """Yield the files below `folder` that one of its files imports."""
     try:
         tree = ast.parse(content)
     except (SyntaxError, ValueError) as error:
@@ -181,7 +181,7 @@ def _beside(folder: Path, name: PurePosixPath, content: bytes) -> Iterator[str]:
 
 
 def _files_of(folder: Path, base: PurePosixPath, parts: list[str]) -> Iterator[str]:
-    """Yield the files of a module and of the packages that it lies in, as far as they are below the folder."""
+    """Yield the files of a module and of its parent packages that are below the folder."""
     place = base
     for part in parts:
         place /= part

@@ -1,6 +1,6 @@
-"""A function of the user's own, loaded from its file and told of in words where that fails.
+"""Load a function of the user's own from its file, and explain its failures in words.
 
-This runs the user's code: whoever calls it has made sure that the user said so.
+This runs the user's code: the caller must have made sure that the user agreed to that.
 """
 
 import contextlib
@@ -25,14 +25,14 @@ from reslab.own_code import Reference, Source, read_source
 Function = Callable[..., Any]
 
 _LOADING = threading.RLock()
-"""Held while the modules of a folder stand in `sys.modules`."""
+"""Held while the modules of a folder are in `sys.modules`."""
 
 
 _STATE = threading.local()
 
 
 def check_not_running() -> None:
-    """Raise `ResLabError` where this thread is running a file of the user's own: a training in it would never end."""
+    """Raise `ResLabError` if this thread is running a file of the user's own: a training in it would never end."""
     if getattr(_STATE, "depth", 0):
         raise ResLabError(
             "the file of a network or of images starts a training when it is loaded: put that below "
@@ -41,10 +41,10 @@ def check_not_running() -> None:
 
 
 def check_installed(source: Source, folder: Path) -> None:
-    """Raise `ResLabError` for a module that a source imports from where no run keeps it.
+    """Raise `ResLabError` if a source imports a module from a place that no run keeps.
 
-    It must lie beside the source or be installed, and whatever lies on PYTHONPATH counts as that.  What cannot be found
-    is told of when it is imported.
+    A module must be beside the source or installed; anything on PYTHONPATH counts as installed.  A module that cannot
+    be found is reported when it is imported.
     """
     for name, file in source.imported().items():
         place = _place(name)
@@ -52,12 +52,12 @@ def check_installed(source: Source, folder: Path) -> None:
             raise ResLabError(
                 f"{folder / file} imports {name} from {place.parent}, which no run would keep, for it is neither "
                 f"beside that file nor installed.  Put a file into {place.parent} that imports the function by name, "
-                "and give that, as in my_net.py:build"
+                "and use that file, as in my_net.py:build"
             )
 
 
 def _place(name: str) -> Path | None:
-    """Return where a module is imported from, None where it is part of Python or cannot be found."""
+    """Return where a module is imported from; None if it is built into Python or cannot be found."""
     try:
         spec = getattr(sys.modules.get(name), "__spec__", None) or find_spec(name)
     except (ImportError, ValueError):
@@ -75,10 +75,10 @@ def _is_installed(name: str, place: Path) -> bool:
 
 @contextlib.contextmanager
 def modules_of(folder: Path, file: str) -> Iterator[None]:
-    """Let a file in this folder import what lies beside it, whatever of these names was imported before.
+    """Let a file in this folder import its neighbours, even if modules of the same names are already imported.
 
-    In the end those modules are back, and torch's default type of numbers; nothing else is left behind.  Raises
-    `ResLabError` where a file of its source cannot be read or is not Python.
+    On exit those modules and torch's default dtype are restored; nothing else is left behind.  Raises `ResLabError` if
+    a file of its source cannot be read or is not Python.
     """
     source = read_source(folder / file).files
     check_installed(Source(source), folder)
@@ -118,16 +118,16 @@ def modules_of(folder: Path, file: str) -> Iterator[None]:
 
 
 def _namespace(name: str, folder: Path) -> ModuleType:
-    """Return a package without an __init__.py, for which Python would take any other of the name instead."""
+    """Return a package without an __init__.py; Python would prefer any other package of that name to it."""
     spec = ModuleSpec(name, None, is_package=True)
     spec.submodule_search_locations = [str(folder)]
     return module_from_spec(spec)
 
 
 def load_function(folder: Path, reference: Reference, *arguments: str) -> Function:
-    """Return the function of a file in a folder, which takes these arguments; call it within `modules_of`.
+    """Return the function of a file in a folder, which must take these arguments; call this within `modules_of`.
 
-    Raises `ResLabError` where the file cannot be run, or has no such function.
+    Raises `ResLabError` if the file cannot be run or has no such function.
     """
     path = folder / reference.file
     module = ModuleType(path.stem)
@@ -149,7 +149,7 @@ def load_function(folder: Path, reference: Reference, *arguments: str) -> Functi
         raise ResLabError(
             f"{reference.words} must take ({', '.join(arguments)}), and takes {inspect.signature(function)}: {error}"
         ) from None
-    except ValueError:  # no signature to be had
+    except ValueError:  # it has no signature
         pass
     else:
         _check_names(function, reference, arguments)
@@ -158,7 +158,7 @@ def load_function(folder: Path, reference: Reference, *arguments: str) -> Functi
 
 
 def _check_names(function: Function, reference: Reference, arguments: Sequence[str]) -> None:
-    """Raise `ResLabError` where an option of the function's, such as dropout=0.1, would be given something else."""
+    """Raise `ResLabError` if an option of the function, such as dropout=0.1, would receive the seed."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     taken = [one for one in inspect.signature(function).parameters.values() if one.kind in kinds]
     for wanted, one in zip(arguments, taken, strict=False):
@@ -170,12 +170,12 @@ def _check_names(function: Function, reference: Reference, arguments: Sequence[s
 
 
 def frames_in(folder: Path, error: BaseException) -> list[traceback.FrameSummary]:
-    """Return the lines of the user's files in this folder that were running when an exception came up."""
+    """Return the traceback's frames in the user's files in this folder."""
     return [one for one in traceback.extract_tb(error.__traceback__) if one.filename.startswith(str(folder))]
 
 
 def told(error: BaseException, reference: Reference, folder: Path, what: str, beside: str = "") -> ResLabError:
-    """Return an exception of the user's code in words, with the line of it that was last run."""
+    """Return an error that explains an exception of the user's code, with the last line of it that ran."""
     frames = frames_in(folder, error)
     line = f", {Path(frames[-1].filename).relative_to(folder)}, line {frames[-1].lineno}" if frames else ""
     if isinstance(error, SyntaxError) and error.lineno:

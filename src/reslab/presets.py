@@ -1,4 +1,4 @@
-"""The recipes by name, as data: the published ones, each with where its numbers stand, and a fast one of our own."""
+"""The recipes by name, as data: the published ones, each with the source of its numbers, and a fast one of our own."""
 
 import contextlib
 import math
@@ -11,16 +11,16 @@ from reslab.errors import ResLabError, nearest
 from reslab.recipe import Recipe, Scalar, stretch, vary
 
 WARMED_UP = 110
-"""Layers from which on the paper warms its networks up (section 4.2)."""
+"""Depth from which the paper warms its networks up (section 4.2)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
-    """Where a preset's recipe is not what the source did, and what that is worth.
+    """Where a preset's recipe differs from what the source did, and how much that matters.
 
-    `follow` are the fields that do as the source did, empty where no recipe can.  `points` is the most that it changes
-    the last-epoch test error of ResNet-20 on CIFAR-10, in points, estimated as `basis` says: seeds alone are apart by
-    a standard deviation of 0.19.
+    `follow` holds the fields that would do as the source did, empty if no recipe can.  `points` is the most that the
+    deviation changes the last-epoch test error of ResNet-20 on CIFAR-10, in percentage points, estimated as `basis`
+    says; seeds alone have a standard deviation of 0.19.
     """
 
     theirs: str
@@ -32,7 +32,7 @@ class Deviation:
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A recipe on CIFAR-10 at depth 20, or at a depth of its source for another family; or 50 on an image folder."""
+    """A recipe on CIFAR-10 at depth 20, or at the source's depth for other families; or 50 on an image folder."""
 
     name: str
     recipe: Recipe
@@ -43,9 +43,9 @@ class Preset:
     evidence: Mapping[str, str]
     """Place in the source, by the fields of the recipe that it settles (several separated by spaces)."""
     deviations: tuple[Deviation, ...] = ()
-    """What the source did otherwise in its schedule: kept as it is here, since a preset's ids do not move."""
+    """Where the source's schedule differs: not corrected here, since a preset's ids must not change."""
     published: bool = True
-    """Whether the recipe is the source's; otherwise it is ours, and the source what it draws on."""
+    """Whether the recipe is the source's; otherwise it is ours and draws on the source."""
 
 
 def preset_recipe(
@@ -53,15 +53,15 @@ def preset_recipe(
 ) -> Recipe:
     """Return the preset's recipe, for another data set, depth or family if given; an unknown name raises `ResLabError`.
 
-    The deep networks get the source's warm-up.  On digits nothing is mirrored, for a mirrored digit is
-    another sign, and a batch has 32 images, for with 128 the 1,442 images make only 12 iterations an epoch.
+    Deep networks get the source's warm-up.  On digits nothing is mirrored, since a mirrored digit is no longer that
+    digit, and a batch has 32 images, since with 128 the 1,442 images give only 12 iterations an epoch.
     """
     if name not in PRESETS:
         raise ResLabError(f"there is no preset {name!r}; the presets are {', '.join(PRESETS)}{nearest(name, PRESETS)}")
     asked = {"dataset": dataset, "depth": depth, "family": family}
     changes: dict[str, Scalar] = {field: value for field, value in asked.items() if value is not None}
     if isinstance(dataset, str) and (is_brought(dataset) or (dataset in DATASETS and is_named(dataset))):
-        changes |= {"image_size": 32}  # of all sets but folders of images, whatever their size
+        changes |= {"image_size": 32}  # for all sets but folders of images, whatever their own size
     recipe = vary(PRESETS[name].recipe, **changes)
     dataset, depth, changes = recipe.dataset, recipe.depth, {}
     if name == "paper" and depth >= WARMED_UP:
@@ -75,14 +75,14 @@ def preset_recipe(
         changes |= {"batch_size": spec.batch_size}
     recipe = vary(recipe, **changes)
     if spec.is_small and recipe.schedule_unit == "iterations":
-        return stretch(recipe, 164)  # for 64,000 iterations would be 1,390 epochs of the digits
+        return stretch(recipe, 164)  # 64,000 iterations would be 1,390 epochs of the digits
     return recipe
 
 
 def with_papers_warmup(recipe: Recipe) -> Recipe | None:
     """Return the recipe with the paper's warm-up: a tenth of the rate until the training error is below 80%.
 
-    None for a network that the paper trains without, or a recipe that rises or warms up by itself.
+    None for a network that the paper trains without it, or a recipe that already warms up or whose rate rises.
     """
     fits = recipe.family == "residual" and recipe.depth >= WARMED_UP
     if not fits or recipe.warmup != "none" or recipe.schedule == "one-cycle":
@@ -91,7 +91,7 @@ def with_papers_warmup(recipe: Recipe) -> Recipe | None:
 
 
 def published_values(field: str) -> dict[Scalar, list[str]]:
-    """Return the values that a field has in the published recipes for images with a name, and the presets of each."""
+    """Return a field's values in the published recipes for named data sets, with the presets that have each."""
     found: dict[Scalar, list[str]] = {}
     for name, preset in PRESETS.items():
         if preset.published and is_named(preset.recipe.dataset):
@@ -101,7 +101,7 @@ def published_values(field: str) -> dict[Scalar, list[str]]:
 
 @lru_cache(maxsize=4096)
 def preset_of(recipe: Recipe) -> Preset | None:
-    """Return the preset that a recipe is as it stands, its length included; whatever its precision is."""
+    """Return the preset that a recipe equals, including its length, at any precision; None if there is none."""
     for name, preset in PRESETS.items():
         with contextlib.suppress(ResLabError):  # this preset has no such network
             own = preset_recipe(name, dataset=recipe.dataset, depth=recipe.depth, family=recipe.family)
@@ -111,9 +111,9 @@ def preset_of(recipe: Recipe) -> Preset | None:
 
 
 def muon_left(recipe: Recipe) -> str:
-    """Say in words that Muon's rate is the usual one where SGD's is not; "" where it is not so.
+    """Return a warning if Muon's rate is a preset's but SGD's rate was changed without it, else "".
 
-    The two are fields of their own, and a change of one leaves the other.
+    The two are separate fields: changing one leaves the other.
     """
     usual = {base.muon_rate: base.learning_rate for base in (Recipe(), _FAST.recipe)}
     rate = usual.get(recipe.muon_rate)
@@ -338,7 +338,7 @@ _HYSTS = Preset(
         "The linear layer's bias starts at zero; here, with he-fan-out, it is uniform as its weights are.",
         "The scheduler steps before each epoch, which with the torch of its day makes the rate fall after 80 "
         "and 120 completed epochs.",
-        "Its file dataloader.py was not at hand: normalisation, crop and padding are those of the same "
+        "Its file dataloader.py was not available: normalisation, crop and padding are those of the same "
         "author's pytorch_resnet_preact, which also leaves out the smaller last batch of an epoch.",
     ),
     evidence={

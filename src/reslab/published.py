@@ -1,4 +1,4 @@
-"""The published results to compare with, as data, each with its source and how it was measured."""
+"""Published results to compare with, as data, each with its source and how it was measured."""
 
 from dataclasses import dataclass
 
@@ -10,46 +10,46 @@ class Published:
     source: str
     """Short name: paper, assignment, akamaster, gcr, tf-models, hysts, a-martyn, preact-paper or wide-paper."""
     citation: str
-    """Where it stands, with its address where it has one."""
+    """Where it was published, with the address if it has one."""
     dataset: str
     depth: int | None
-    """None where the source does not say."""
+    """None if the source does not say."""
     error: float
-    """Test error; the mean where the source gives one."""
+    """Test error; the mean if the source gives one."""
     family: str = "residual"
     width: int = 1
-    """Of a wide network."""
+    """The width of a wide network."""
     low: float | None = None
-    """Lowest error of those that the mean is over: of epochs for the assignment, else of runs."""
+    """Lowest of the errors averaged: over epochs for the assignment, else over runs."""
     high: float | None = None
-    """Highest of them."""
+    """Highest of the errors averaged."""
     standard_deviation: float | None = None
     """Standard deviation over runs."""
     n: int | None = None
-    """Number of runs, where stated."""
+    """Number of runs, if stated."""
     protocol: str = ""
     """What was measured, and when."""
     learning_rate: float | None = None
-    """Base rate, where it is what the source's table varies."""
+    """Base rate, if the source's table varies it."""
     epochs: int | None = None
-    """Length of the training, where it is what the table varies."""
+    """Length of the training, if the table varies it."""
     train_share: float | None = None
-    """Share of the training images, where it is what the table varies."""
+    """Share of the training images, if the table varies it."""
     window: tuple[int, int] | None = None
-    """First and last of the epochs that the error is the mean over, where it is one over epochs."""
+    """First and last epoch averaged, if the error is a mean over epochs."""
     train_error: float | None = None
-    """Training error, where the table has one."""
+    """Training error, if the table has one."""
 
     @property
     def ends(self) -> tuple[float, float] | tuple[None, None]:
-        """One standard deviation on either side of the error where there is one, else its range, else nothing."""
+        """The error plus and minus one standard deviation if known, else its range if known, else Nones."""
         if self.standard_deviation is not None:
             return self.error - self.standard_deviation, self.error + self.standard_deviation
         return (None, None) if self.low is None or self.high is None else (self.low, self.high)
 
 
 VARYING = ("learning_rate", "epochs", "train_share")
-"""The fields that a source's table can vary; none of them is set where it varies the depth only."""
+"""The fields that a source's table can vary; none of them is set if it varies only the depth."""
 
 
 def published(
@@ -63,8 +63,8 @@ def published(
 ) -> list[Published]:
     """Return the results that match, in the order of `RESULTS`; None matches everything.
 
-    Without `varying` these are the headline results, at most one a source, data set, family, depth and width; with
-    one of `VARYING` they are those of the tables that vary it.
+    Without `varying` these are the headline results, at most one per source, data set, family, depth and width; with
+    one of `VARYING`, those of the tables that vary it.
     """
     return [
         result
