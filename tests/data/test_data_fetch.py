@@ -194,7 +194,7 @@ def test_a_server_that_is_not_there_is_said(tmp_path: Path, mirrors: Mirrors) ->
 
 @pytest.mark.parametrize("mirror", ["ftp://example.org/images", "example.org/images", "http://"])
 def test_what_is_no_address_of_a_mirror_is_said(tmp_path: Path, mirrors: Mirrors, mirror: str) -> None:
-    with pytest.raises(DataError, match="a mirror is an address that begins with http:// or https://"):
+    with pytest.raises(DataError, match="the address of a mirror must begin with http:// or https://"):
         fetch("cifar10", tmp_path, mirrors=[mirror], archive=archive(mirrors))
 
 

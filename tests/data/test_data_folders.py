@@ -274,7 +274,7 @@ def line_break(root: Path) -> None:
         (empty_class, r"train/leaf has no images \(files ending in \.jpg"),
         (other_classes, "must have the same classes; 2 of them are in one only, leaf, leaves"),
         (dangling, r"gone\.jpg is not a regular file but a link to nothing\.jpg, which does not exist; remove it"),
-        (dangling_class, r"val/gone is a link to nothing, as to a disk that is not there"),
+        (dangling_class, r"val/gone is a broken link, perhaps to a disk that is not mounted"),
         (circular, r"round\.jpg is not a regular file but a link that leads back to itself; remove it"),
         (pipe, r"pipe\.png is not a regular file but a FIFO; remove it"),
         (socket_, r"one\.png is not a regular file but a socket; remove it"),
@@ -296,7 +296,7 @@ def test_what_is_missing_is_said(root: Path, damage: Callable[[Path], None], mes
 
 
 @pytest.mark.parametrize(
-    ("damage", "words"), [(capital, "has a folder Train: name it train"), (plain_file, "train is a file, no folder")]
+    ("damage", "words"), [(capital, "has a folder Train: name it train"), (plain_file, "train is a file, not a folder")]
 )
 def test_what_is_nearly_an_image_folder_is_told(root: Path, damage: Callable[[Path], None], words: str) -> None:
     damage(root)

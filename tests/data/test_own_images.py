@@ -87,7 +87,7 @@ def test_whatever_form_and_order_they_come_in_the_content_is_the_same() -> None:
         (lambda x, y, u, v: (x, y + 0.5, u, v), "y_train must be one whole number for each image"),
         (
             lambda x, y, u, v: (x, y + 1, u, v),
-            "labels must be 0 to 2 with images of each to train on; there are none of 0",
+            "labels must be 0 to 2 with training images of each; there are none of 0",
         ),
         (
             lambda x, y, u, v: (x, np.where(y == 1, 10**12, y), u, v),
@@ -95,23 +95,23 @@ def test_whatever_form_and_order_they_come_in_the_content_is_the_same() -> None:
         ),
         (lambda x, y, u, v: (x, np.array(["cat", "dog"])[y], u, v), "y_train must be one whole number for each image"),
         (lambda x, y, u, v: (x, y, u, v + 1), "test label 2 is not in 0 to 1"),
-        (lambda x, y, u, v: (x, 0 * y, u, 0 * v), "at least two classes, and all labels are 0"),
+        (lambda x, y, u, v: (x, 0 * y, u, 0 * v), "at least two classes, but all labels are 0"),
         (lambda x, y, u, v: (x[:5], y, u, v), "x_train and y_train: 5 images cannot have 24 labels"),
         (lambda x, y, u, v: (x, y, u[:0], v[:0]), "x_test and y_test: there must be at least one image"),
         (lambda x, y, u, v: (x[:, :4], y, u[:, :4], v), "x_train has images of 4 x 14; 8 x 8 is the least"),
         (lambda x, y, u, v: (x, y, u[:, :10], v), "training images are 3 x 12 x 14, but test images 3 x 10 x 14"),
         (
             lambda x, y, u, v: (x, y, u, v, 5),
-            "the names of the classes are a list of 2, in the order of the labels, not int",
+            "the class names must be a list of 2, in the order of the labels, not int",
         ),
         (
             lambda x, y, u, v: (x, y, u, v, "ab"),
-            "the names of the classes are a list of 2, in the order of the labels, not str",
+            "the class names must be a list of 2, in the order of the labels, not str",
         ),
         (lambda x, y, u, v: ([x[0], x[1, :9]], y[:2], u, v), "x_train must be one array, all its images"),
         (lambda x, y, u, v: (x, y, u, [[0], [0, 1]]), "y_test must be one array"),
         (lambda x, y, u, v: (x, y, u, v, ["one"]), "the 2 classes need 2 different names; given: one"),
-        (lambda x, y, u, v: (x, y, u, v, ["a", "caf\udce9"]), r"written in UTF-8, not 'caf\\udce9'"),
+        (lambda x, y, u, v: (x, y, u, v, ["a", "caf\udce9"]), r"encoded in UTF-8, not 'caf\\udce9'"),
         (lambda x, y, u, v: (x, y, u, v, ["a", "a"]), "the 2 classes need 2 different names; given: a, a"),
         (lambda x, y, u, v: (x, y, u * np.float32("nan"), v), "x_test holds NaN"),
         (lambda x, y, u, v: (Pairs(x, y, random=True), Pairs(u, v)), "leave out random transforms"),
@@ -123,7 +123,7 @@ def test_whatever_form_and_order_they_come_in_the_content_is_the_same() -> None:
         ),
         (
             lambda x, y, u, v: (Pairs(x, y), Pairs(u, v, classes=["light", "dark"])),
-            "must have the same classes; they come in another order, with dark here where light is there",
+            "must have the same classes; they come in a different order, with dark here where light is there",
         ),
     ],
 )

@@ -236,7 +236,7 @@ def test_what_random_numbers_of_the_host_may_choose_is_not_frozen(draw: Callable
     step = recorded(state, of, images)
     go(state, step, (draw for epoch in range(2) for draw in images.draws(epoch)))
     assert step.remark is not None
-    assert "draws random numbers on the processor" in step.remark
+    assert "draws random numbers on the CPU" in step.remark
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])

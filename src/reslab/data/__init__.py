@@ -1,1 +1,1 @@
-"""Images in: where they come from, how they are checked, split, normalised and served in batches."""
+"""Images: where they come from, and how they are checked, split, normalised and served in batches."""

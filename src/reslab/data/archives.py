@@ -1,4 +1,4 @@
-"""The files of a folder or an archive, which is read member by member and never extracted."""
+"""Read the files of a folder or an archive; an archive is read member by member and never extracted."""
 
 import gzip
 import io
@@ -12,21 +12,21 @@ from reslab.errors import DataError
 from reslab.files import odd_kind
 
 MAX_FILE_BYTES = 256 * 2**20
-"""Longer files are refused: the largest of CIFAR's is 155 MB."""
+"""Longer files are refused: CIFAR's largest has 155 MB."""
 
 MAX_ALL_BYTES = 2**30
-"""What an archive may unpack to: CIFAR's are of 190 MB at most."""
+"""Most bytes that an archive may unpack to: CIFAR's have 190 MB at most."""
 
 MAX_MEMBERS = 1000
-"""What an archive may hold: CIFAR's have some ten files."""
+"""Most members that an archive may have: CIFAR's have about ten files."""
 
 
 def read_files(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, BinaryIO]]:
     """Yield the name and the open content of each wanted file in a folder or a .tar.gz archive.
 
-    Files are wanted by their last name, whatever folder an archive has them in.  Raises `DataError` where the
-    path is missing, is no such archive, is truncated, or has a member that a well-meant archive never has: an
-    absolute path, one with `..`, a link, a device, the same file twice.
+    Files are matched by their base name, whatever folder an archive has them in.  Raises `DataError` if the path is
+    missing, is not such an archive, is truncated, or has a member that no legitimate archive has: an absolute path, one
+    with `..`, a link, a device, the same file twice.
     """
     if path.is_dir():
         yield from _read_folder(path, wanted)
@@ -89,12 +89,12 @@ def _members(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, BinaryI
                 if len(pixels) != member.size:
                     raise EOFError(f"{member.name} ends early")
                 yield name, io.BytesIO(pixels)
-        while unzipped.read(2**20):  # to the end, where gzip's checksum is
+        while unzipped.read(2**20):  # to the end, where gzip checks its checksum
             pass
 
 
 class _Bounded:
-    """An unpacked archive that is not read beyond a limit, nor in one piece larger than any of CIFAR's files."""
+    """An unpacked archive read up to a limit, and in no piece larger than CIFAR's largest file."""
 
     def __init__(self, unzipped: gzip.GzipFile, path: Path) -> None:
         self._unzipped, self._path = unzipped, path

@@ -1,4 +1,4 @@
-"""What is done to training images beyond crop and mirror: RandAugment before it, cutout and mixup after it."""
+"""Augmentation beyond crop and mirror: RandAugment before them, cutout and mixup after them."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -23,17 +23,17 @@ class Augmentable(Protocol):
 
     @property
     def num_images(self) -> int:
-        """Images of an epoch."""
+        """Images per epoch."""
 
     @property
     def num_batches(self) -> int:
-        """Batches of an epoch."""
+        """Batches per epoch."""
 
     def draws(self, epoch: int, start: int = 0) -> Iterator[Draw]:
-        """Yield what the batches of an epoch are made from, without the first `start`."""
+        """Yield what each batch of an epoch is made from, skipping the first `start`."""
 
     def changed(self, draw: Draw, change: Change) -> Draw:
-        """Return the draw of the same batch with its pixels (uint8, B x C x H x W) changed before all else."""
+        """Return the draw of the same batch with its pixels (uint8, B x C x H x W) changed before anything else."""
 
     @property
     def render(self) -> Callable[..., tuple[Tensor, Tensor]]:
@@ -43,13 +43,13 @@ class Augmentable(Protocol):
 class AugmentedBatches:
     """The batches of `inner`, augmented further; `size` is the height and the width of an image.
 
-    `randaugment` operations at `magnitude` are done to an image's pixels.  After normalisation a square of `cutout`
-    pixels a side is set to zero in each image: its centre is any pixel, so part of it may lie outside (DeVries and
+    `randaugment` operations at `magnitude` are applied to each image's pixels.  After normalisation a square with sides
+    of `cutout` pixels is set to zero in each image: its centre is any pixel, so part of it may lie outside (DeVries and
     Taylor 2017; if the side is even, one more row and column lie before the centre than after it).  With `mixup`, the
     batch is mixed with itself in another order, share x its own + (1 - share) x the other, the share drawn once per
     batch from Beta(mixup, mixup) (Zhang et al. 2018); labels are then float32, B x num_classes, else int64, B.
 
-    All chance comes from the seed and the epoch, drawn on the CPU.
+    All random numbers follow from the seed and the epoch and are drawn on the CPU.
     """
 
     def __init__(
@@ -76,16 +76,16 @@ class AugmentedBatches:
 
     @property
     def uses_kernel(self) -> bool:
-        """Whether a kernel of ours makes the cropped images."""
+        """Whether our own kernel makes the cropped images."""
         return self._randaugment is None and getattr(self.inner, "uses_kernel", False)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield images (B x C x H x W) and labels of an epoch, counted from 0, without the first `start`."""
+        """Yield images (B x C x H x W) and labels of an epoch (from 0), skipping the first `start` batches."""
         for draw in self.draws(epoch, start):
             yield self.render(*draw)
 
     def draws(self, epoch: int, start: int = 0) -> Iterator[Draw]:
-        """Yield what `render` makes each batch from: the inner draw, and, as asked for, centres, partners and share."""
+        """Yield what `render` makes each batch from: the inner draw and, if enabled, centres, partners and share."""
         count = self.num_images
         words = random_words(count * self._operations, self._seed, "randaugment", epoch).reshape(count, -1)
         centres = random_words(2 * count, self._seed, "cutout", epoch).reshape(count, 2)
@@ -104,7 +104,7 @@ class AugmentedBatches:
             yield (*inner, *(torch.from_numpy(extra).to(self._device) for extra in extras))
 
     def render(self, *draw: Tensor) -> tuple[Tensor, Tensor]:
-        """Return a batch's images and labels; nothing but the draw tells one batch from another."""
+        """Return a batch's images and labels, which depend on nothing but the draw."""
         parts = list(draw)
         share = parts.pop() if self._mixup else None
         partners = parts.pop() if self._mixup else None
@@ -123,7 +123,7 @@ class AugmentedBatches:
         return self.inner.changed(draw, lambda pixels: randaugment(pixels, words))
 
     def _squares(self, centres: Tensor) -> Tensor:
-        """Return where the squares are, B x 1 x H x W."""
+        """Return a mask of the squares, B x 1 x H x W."""
         before = self._cutout // 2
         rows, columns = (
             (offsets >= -before) & (offsets < self._cutout - before)
@@ -138,13 +138,13 @@ def mixed(values: Tensor, partners: Tensor, share: Tensor) -> Tensor:
 
 
 def beta_shares(count: int, alpha: float, seed: int, epoch: int) -> list[float]:
-    """Return `count` draws from Beta(alpha, alpha): of two Gamma draws, the second's share of their sum."""
+    """Return `count` draws from Beta(alpha, alpha), each as the share that one of two Gamma draws has of their sum."""
     draws = (_Words(seed, epoch, number) for number in range(count))
     return [1 / (1 + math.exp(min(700.0, words.log_gamma(alpha) - words.log_gamma(alpha)))) for words in draws]
 
 
 class _Words:
-    """The random numbers of one batch, as many as are needed."""
+    """The random numbers of one batch, drawn as needed."""
 
     def __init__(self, seed: int, epoch: int, batch: int) -> None:
         self._key = f"mixup share {batch}"
@@ -152,7 +152,7 @@ class _Words:
         self._numbers: list[float] = []
 
     def uniform(self) -> float:
-        """Return a number above 0 and at most 1."""
+        """Return a random number above 0 and at most 1."""
         if self._used == len(self._numbers):
             words = random_words(2 * max(8, self._used), self._seed, self._key, self._epoch)
             self._numbers = (((words >> np.uint64(11)) + np.uint64(1)) * 2.0**-53).tolist()

@@ -1,4 +1,4 @@
-"""Batches on the device: cropped, mirrored and normalised whole, from pixels kept as uint8."""
+"""Batches made on the device from uint8 pixels: whole batches are cropped, mirrored and normalised at once."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,12 +19,12 @@ from reslab.recipe import CHOICES, random_stream
 class TrainBatches:
     """The training images, shuffled and augmented anew in each epoch; the last batch may be smaller.
 
-    Each image is mirrored or not (`mirror` random; alternating: drawn for the first epoch, then the other way in each
-    next one; or none), padded by `crop_padding` on each side, and cropped to its size at one of
-    (2 x crop_padding + 1)^2 offsets, all equally likely (He et al. 2016, section 4.2).  Padded pixels are zero after
-    normalisation (`padding` mean), 0 before it (black) or the image mirrored at its edge (reflect); a mean image is
-    subtracted where the pixel came from.  All chance comes from the seed and the epoch, drawn on the CPU, so that
-    every device and every version of NumPy sees the same images.
+    Each image is mirrored or not (`mirror` random; alternating: drawn for the first epoch and flipped in each later
+    one; or none), padded by `crop_padding` on each side, and cropped to its size at one of (2 x crop_padding + 1)^2
+    offsets, all equally likely (He et al. 2016, section 4.2).  Padded pixels are zero after normalisation (`padding`
+    mean), 0 before it (black) or the image mirrored at its edge (reflect); a mean image moves with the pixels that it
+    is subtracted from.  All random numbers follow from the seed and the epoch and are drawn on the CPU, so that every
+    device and every version of NumPy yields the same images.
     """
 
     def __init__(
@@ -71,19 +71,19 @@ class TrainBatches:
         )
         self._worker = ThreadPoolExecutor(1) if self._device.type == "cuda" else None
         self._ahead: tuple[int, Future[Tensor] | None] = (0, None)
-        # One kernel in place of some twenty, to the same bits.
+        # One kernel in place of about twenty, with bit-identical results.
         self._by_kernel = available(self._device) and self._normalise.has_kernel
 
     @property
     def uses_kernel(self) -> bool:
-        """Whether a kernel of ours makes the images of a batch."""
+        """Whether our own kernel makes the images of a batch."""
         return self._by_kernel
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield images (B x C x H x W) and labels (int64, B) of an epoch, counted from 0.
 
-        `start` leaves out that many batches; the others are what they would have been.  No image is copied to
-        or from the device, which is never waited for.
+        `start` skips that many batches without changing the others.  No image is copied to or from the device, and the
+        CPU never waits for it.
         """
         for draw in self.draws(epoch, start):
             yield self.render(*draw)
@@ -95,13 +95,13 @@ class TrainBatches:
             yield (draws[batch * self._batch_size : (batch + 1) * self._batch_size],)
 
     def changed(self, draw: tuple[Tensor, ...], change: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
-        """Return the draw with its images' pixels (uint8, B x C x H x W), changed before all else."""
+        """Return the draw with its images' pixels (uint8, B x C x H x W) changed before anything else."""
         return draw[0], change(self._images.index_select(0, draw[0][:, 0]))
 
     def render(self, draw: Tensor, pixels: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return a batch's images and labels; nothing but the draw tells one batch from another.
+        """Return a batch's images and labels, which depend on nothing but the draw.
 
-        `pixels` are those of the batch's images where they were changed.
+        `pixels` holds the pixels of the batch's images if they were changed.
         """
         if pixels is not None:
             return self._rendered(pixels, *draw.unbind(1))
@@ -127,7 +127,7 @@ class TrainBatches:
         return 2 * self._crop_padding + 1
 
     def _drawn(self, epoch: int) -> Tensor:
-        """Return an epoch's draws on the device; while a card works on them, the next epoch's are made."""
+        """Return an epoch's draws on the device; while a GPU works on them, the next epoch's are prepared."""
         if self._worker is None:
             return self._draw(epoch).to(self._device)
         ready, ahead = self._ahead
@@ -136,7 +136,7 @@ class TrainBatches:
         return draws.to(self._device)
 
     def _draw(self, epoch: int) -> Tensor:
-        """Return the epoch's order and, for each place in it, the crop's row and column and 1 if mirrored."""
+        """Return the epoch's order of images and, for each of them, the crop's row and column and 1 if mirrored."""
         count = self.num_images
         order = np.argsort(random_words(count, self._seed, "order", epoch), kind="stable")
         offsets = random_words(2 * count, self._seed, "crop", epoch) % np.uint64(self._num_offsets)
@@ -150,7 +150,7 @@ class TrainBatches:
         return torch.from_numpy(np.stack([draw.astype(np.int64) for draw in draws], axis=1))
 
     def _room_for_padded(self) -> tuple[Tensor, Tensor]:
-        """Return room for a padded batch, its border 0 for good, and the numbers of the images in it."""
+        """Return a buffer for a padded batch, whose border stays 0, and the indices of the images in it."""
         channels, height, width = self._images.shape[1:]
         extra = 2 * self._crop_padding
         size = (min(self._batch_size, self.num_images), channels, height + extra, width + extra)
@@ -171,7 +171,7 @@ class TrainBatches:
 
 
 class EvaluationBatches:
-    """Images unaugmented and in their order: iterates over images (B x C x H x W) and labels (int64, B)."""
+    """Images unaugmented and in order: iterates over images (B x C x H x W) and labels (int64, B)."""
 
     def __init__(
         self,
@@ -204,12 +204,12 @@ class EvaluationBatches:
 
 
 def _to_device(images: ImageSet, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return the images and labels there; on the CPU they share the image set's memory and are only read."""
+    """Return the images and labels on the device; on the CPU they share the image set's memory and are read-only."""
     arrays = (np.require(array, requirements=["C", "W"]) for array in (images.images, images.labels))
     pixels, labels = (torch.from_numpy(array).to(device) for array in arrays)
     return pixels, labels
 
 
 def random_words(count: int, seed: int, purpose: str, epoch: int) -> NDArray[np.uint64]:
-    """Return raw 64-bit words of a counter-based generator, whose stream NumPy promises never to change."""
+    """Return raw 64-bit words of a counter-based generator whose stream NumPy promises never to change."""
     return np.random.Philox(key=random_stream(seed, purpose, epoch)).random_raw(count)

@@ -26,8 +26,8 @@ IMAGE_SHAPE = (3, 32, 32)
 class Layout:
     """One official version: the names of its files, and of the folder and the archive that hold them.
 
-    `label_keys` are the labels' names in a pickle, and their order in a binary record; `names_keys` and
-    `names_files` tell where the names of the classes are, for each kind of label.
+    `label_keys` are the labels' names in a pickle, and their order in a binary record; `names_keys` and `names_files`
+    say where the class names are, for each kind of label.
     """
 
     images: str
@@ -90,22 +90,21 @@ LAYOUTS = (
         label_keys=("coarse_labels", "fine_labels"),
     ),
 )
-"""The official versions; a loader prefers the earlier."""
+"""The official versions; a loader prefers the earlier ones."""
 
 LABELS = {
     "cifar10": ("cifar10", "labels"),
     "cifar100": ("cifar100", "fine_labels"),
     "cifar100-coarse": ("cifar100", "coarse_labels"),
 }
-"""Of each data set: whose images it has, and which labels."""
+"""For each data set: whose images it has, and which labels."""
 
 
 def read_cifar(path: Path, images: str | None = None) -> tuple[Layout, dict[str, Dataset]]:
-    """Return the version that an archive or an unpacked folder is, and its data sets by name (see `LABELS`).
+    """Return which version an archive or an unpacked folder holds, and its data sets by name (see `LABELS`).
 
-    `images` is cifar10 or cifar100; without it the path's content decides.  The data sets of CIFAR-100 share
-    their images, in one order.  Raises `DataError` where files are missing, damaged, or not of the official
-    form.
+    `images` is cifar10 or cifar100; without it the path's content decides.  The data sets of CIFAR-100 share their
+    images in the same order.  Raises `DataError` if files are missing, damaged, or not in the official format.
     """
     layout, contents = _read(path, [layout for layout in LAYOUTS if images in (None, layout.images)])
     ordered, labels, digests = [], [], []
@@ -132,7 +131,7 @@ _Batch = tuple[NDArray[np.uint8], _Labels]
 
 
 def _read(path: Path, layouts: Iterable[Layout]) -> tuple[Layout, dict[str, Any]]:
-    """Read every file of the first of the layouts that the path has files of."""
+    """Read every file of the first layout that the path has files of."""
     owners = {file: layout for layout in layouts for file in layout.files}
     contents: dict[str, Any] = {}
     for file, content in read_files(path, owners):
@@ -153,7 +152,7 @@ def _nothing_found(path: Path, layouts: Iterable[Layout]) -> DataError:
 
 
 def _parse(layout: Layout, file: str, content: BinaryIO, where: str) -> Any:
-    """Return a batch (images and each kind of labels) or, of a file of names, what it holds."""
+    """Return a batch (images and each kind of labels) or, for a file of names, its content."""
     is_names = file in layout.names_files
     if layout.is_binary:
         return _read_lines(content, where) if is_names else _parse_records(layout, content.read(), where)
@@ -212,7 +211,7 @@ def _read_lines(content: BinaryIO, where: str) -> list[str]:
     try:
         return content.read().decode("ascii").split()
     except UnicodeDecodeError as error:
-        raise DataError(f"{where} must be a list of class names, a line each") from error
+        raise DataError(f"{where} must be a list of class names, one per line") from error
 
 
 def _num_classes(name: str) -> int:

@@ -1,4 +1,4 @@
-"""CIFAR in the data root or the user's cache: found and read, as an unpacked folder or as an archive."""
+"""Find and read CIFAR in the data root or the user's cache, as an unpacked folder or an archive."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from reslab.errors import DataError
 
 
 def load(name: str, data_root: Path | None, _: object = None) -> Dataset:
-    """Return cifar10, cifar100 or cifar100-coarse; raise `DataError` where it is damaged."""
+    """Return cifar10, cifar100 or cifar100-coarse; raise `DataError` if it is damaged."""
     path = find(name, data_root)
     assert path is not None
     try:

@@ -1,6 +1,6 @@
-"""An image file as upright RGB pixels of 8 bits, whatever it is stored as; what has no defined range is refused.
+"""Decode image files to upright 8-bit RGB pixels, whatever their format; refuse numbers without a defined range.
 
-Pillow decodes, `rgb` turns what it gives into RGB, and `tiff` tells what Pillow would read wrongly.
+Pillow decodes, `rgb` converts its output to RGB, and `tiff` detects what Pillow would read wrongly.
 """
 
 import itertools
@@ -28,27 +28,27 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 VERSION = 2
-"""Part of an image folder's fingerprint: raised when the same files decode to other pixels."""
+"""Part of an image folder's fingerprint: increased when the same files decode to different pixels."""
 
 FORMATS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "PPM", "TIFF", "GIF", "MPO", "JPEG2000", "AVIF")
-"""What a file may hold, whatever its name ends in; Pillow's others include PostScript, which is a program."""
+"""Formats that a file may have, whatever its extension; Pillow's others include PostScript, which is a program."""
 
 CHECK_SECONDS = 10.0
-"""How long files are tried before a training begins."""
+"""How long files are checked before training starts."""
 
 NUM_NAMED = 5
-"""Files that will not do, named in one message before a training."""
+"""Unusable files named in one message before training."""
 
 _LIKE_TEXT = (*tiff.MAGIC, b"P1", b"P2", b"P3", b"P4", b"P5", b"P6", b"P7", b"%!PS", b"BM", b"RIFF", b"GIF8")
-"""How files begin that are no texts, though what a cut leaves of one may look like that."""
+"""First bytes of files that are not text, though a truncated one may look like text."""
 
 
 def decode(path: Path) -> "Image":
     """Return a file's first image, upright, in mode RGB.
 
-    Grey of 16 bits is scaled to 8; what is transparent lies on white; the turn that EXIF states is made, as any viewer
-    makes it; an embedded colour profile is ignored.  Raises `DataError`, which names the file, where it cannot be
-    decoded whole, or holds numbers whose black and white are not defined.
+    16-bit grey is scaled to 8 bits; transparent pixels are put on white; the EXIF orientation is applied, as viewers
+    do; an embedded colour profile is ignored.  Raises `DataError`, which names the file, if it cannot be decoded whole
+    or holds numbers whose black and white are not defined.
     """
     try:
         from PIL import Image
@@ -56,7 +56,7 @@ def decode(path: Path) -> "Image":
         raise DataError("image files are decoded by Pillow, which is not installed: pip install pillow") from None
     _keep_quiet()
     try:
-        # Opened here, since of a path Pillow maps TIFF files into memory, and shears those that EXIF turns sideways.
+        # Opened here: given a path, Pillow maps TIFF files into memory, and shears those that EXIF turns sideways.
         with path.open("rb") as file, Image.open(file, formats=_formats()) as image:
             if tiff.is_misread(image):
                 raise DataError(
@@ -77,7 +77,7 @@ def decode(path: Path) -> "Image":
 
 
 def from_memory(image: "Image") -> NDArray[np.uint8]:
-    """Return an image of Pillow's as `decode` would of a file, H x W x 3, but not turned; raises `DataError`."""
+    """Return a Pillow image as `decode` would a file, H x W x 3, but not turned; raise `DataError` as it does."""
     if reason := undefined_numbers(image):
         raise DataError(
             f"an image of mode {image.mode} holds {reason}, and nothing says which values are black and white; "
@@ -89,11 +89,11 @@ def from_memory(image: "Image") -> NDArray[np.uint8]:
 def check_files(
     paths: Iterable[Path], *, workers: int, seconds: float = CHECK_SECONDS, most: int | None = NUM_NAMED
 ) -> None:
-    """Decode files until they or the time are at an end; raise `DataError` that names those that will not do.
+    """Decode files until they or the time run out; raise a `DataError` that names those that cannot be used.
 
-    It names `most` of them, and looks no further once there are more; None: all.
+    It names at most `most` files, and checking stops once there are more; None: all.
 
-    What is not reached is decoded first in the training, hours later where there are many files.
+    Files not reached are first decoded during training, which may be hours later.
     """
     problems: list[str] = []
     most = sys.maxsize if most is None else most
@@ -127,7 +127,7 @@ def _without_range(path: Path, numbers: str) -> str:
 
 
 def _unknown(path: Path, error: Exception) -> str:
-    """Say what a file is that holds no image that Pillow knows; "" where that is not known either."""
+    """Say what a file is that Pillow does not recognise as an image; "" if that is unknown too."""
     from PIL import UnidentifiedImageError
 
     try:
@@ -140,7 +140,7 @@ def _unknown(path: Path, error: Exception) -> str:
             if isinstance(error, UnidentifiedImageError) and tiff.is_whole(tags, path.stat().st_size):
                 return f"{path} cannot be decoded: it is a TIFF of a kind that Pillow does not read; save it as PNG"
             return ""
-    except Exception:  # what is wrong has been said by Pillow
+    except Exception:  # Pillow has already said what is wrong
         return ""
     what = _other_image(head) or recognised(head)
     if (
@@ -153,14 +153,14 @@ def _unknown(path: Path, error: Exception) -> str:
 
 
 def _other_image(head: bytes) -> str:
-    """Return which kind of image a file begins as that is not decoded here, as a clause about "it"; or ""."""
+    """Return which kind of image, not decoded here, a file starts like, as a clause about "it"; or ""."""
     if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"):
         return "it is an image in HEIF, as telephones write them; save it as JPEG or PNG"
     return "it is a drawing in SVG; save it as PNG" if b"<svg" in head else ""
 
 
 def _words(error: Exception, path: Path) -> str:
-    """Return what went wrong, without the path, which the message begins with."""
+    """Return what went wrong, without the path, with which the message already starts."""
     from PIL import UnidentifiedImageError
     from PIL.Image import DecompressionBombError
 
@@ -186,11 +186,11 @@ def _formats() -> tuple[str, ...]:
 
 
 def _keep_quiet() -> None:
-    """Keep what Pillow has to say of single files out of our lines: what matters is raised."""
+    """Silence Pillow's remarks on single files: what matters is raised."""
     logger = logging.getLogger("PIL")
     if not logger.handlers:
-        logger.addHandler(logging.NullHandler())  # without any, Python prints its errors
-    # For the whole process and not within a context: files are decoded in threads, which share the filters.
+        logger.addHandler(logging.NullHandler())  # without a handler, Python prints its errors
+    # For the whole process, not in a context: files are decoded in threads, which share the filters.
     if not any(action == "ignore" and module == _PILLOW for action, _, _, module, _ in warnings.filters):
         warnings.filterwarnings("ignore", module=_PILLOW.pattern)
 

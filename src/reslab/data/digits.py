@@ -1,4 +1,4 @@
-"""The embedded default: the scanned digits that come with scikit-learn, enlarged to the size of CIFAR's.
+"""The built-in default: the scanned digits that come with scikit-learn, enlarged to the size of CIFAR's images.
 
 Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository,
 1998 (its test part), 8 x 8 pixels of 0 to 16.
@@ -14,22 +14,22 @@ from reslab.data.images import Dataset, ImageSet, canonical_order, make_dataset,
 from reslab.errors import DataError
 
 ENLARGEMENT = 4
-"""Pixels of an enlarged image for each of the original, in both directions."""
+"""Factor of enlargement in both directions."""
 
 TEST_DIVISOR = 5
-"""One image in this many of each class is a test image."""
+"""One in this many images of each class is a test image."""
 
 
 def load(_: str, data_root: Path | None = None, progress: object = None) -> Dataset:
-    """Return `load_digits`, as the table of data sets calls it."""
+    """Return the digits, with the signature that the table of data sets expects."""
     return load_digits()
 
 
 def load_digits() -> Dataset:
     """Return the digits as images of 3 x 32 x 32 (the channels alike) in 10 classes, a fifth for testing.
 
-    The test images of a class are the first fifth of it in canonical order: always the same ones, chosen by
-    content.  Raises `DataError` where scikit-learn is not installed.
+    The test images of a class are its first fifth in canonical order: always the same ones, chosen by content.  Raises
+    `DataError` if scikit-learn is not installed.
     """
     scans, labels = _scans()
     images = np.repeat(enlarge(scans)[:, np.newaxis], 3, axis=1)
@@ -46,10 +46,10 @@ def load_digits() -> Dataset:
 
 
 def enlarge(scans: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return images of 0 to 16 enlarged four times in both directions, bilinearly, to 0 to 255.
+    """Return images of 0 to 16 enlarged bilinearly four times in both directions and scaled to 0 to 255.
 
-    N x H x W becomes N x 4H x 4W.  Centres of pixels are kept in place and edges repeated.  The weights are
-    whole eighths, and halves are rounded up, so that every pixel is exact whatever the library.
+    N x H x W becomes N x 4H x 4W.  Pixel centres stay in place and edges are repeated.  The weights are whole eighths,
+    and halves are rounded up, so that every pixel is exact with any library.
     """
     weighted = _along(_along(scans.astype(np.int64), 1), 2)  # 64 times the interpolated value
     return ((weighted * 255 + 512) // 1024).astype(np.uint8)
@@ -70,9 +70,9 @@ def _along(scans: NDArray[np.int64], axis: int) -> NDArray[np.int64]:
 
 
 def _scans() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Read scikit-learn's table: 64 pixels and a label a row.
+    """Read scikit-learn's table: 64 pixels and a label per row.
 
-    Its file is read where it lies, because importing scikit-learn takes longer than training a small epoch.
+    The file is read directly, because importing scikit-learn takes longer than training a small epoch.
     """
     spec = importlib.util.find_spec("sklearn")
     if spec is None or not spec.submodule_search_locations:

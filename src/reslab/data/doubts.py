@@ -1,4 +1,4 @@
-"""What makes a set of images doubtful, in words: images that are there twice, names that look alike, no light."""
+"""Warnings about a set of images: duplicates, class names that look alike, images that are nearly black."""
 
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ Part = tuple[Sequence[bytes], NDArray[np.int64]]
 
 
 def doubts(dataset: Dataset) -> Iterator[str]:
-    """Yield what a user should know of images in memory before they are trained on."""
+    """Yield warnings about images in memory before they are trained on."""
     largest = int(dataset.train.images.max())
     if largest <= 1:
         yield f"the largest pixel is {largest}, of 255: should they be floats?  Those are of 0 to 1"
@@ -26,7 +26,7 @@ def doubts(dataset: Dataset) -> Iterator[str]:
 
 
 def repeated(train: Part, test: Part) -> Iterator[str]:
-    """Yield how many test images are training images as well, and how many images have several labels."""
+    """Yield how many test images are also training images, and how many images have several labels."""
     of_training = set(train[0])
     num_shared = sum(digest in of_training for digest in test[0])
     if num_shared:
@@ -44,7 +44,7 @@ def repeated(train: Part, test: Part) -> Iterator[str]:
 
 
 def alike(names: Sequence[str]) -> Iterator[str]:
-    """Yield the names of classes that look the same: one name in two forms of Unicode."""
+    """Yield class names that look the same: one name in two Unicode normalisation forms."""
     forms: dict[str, int] = {}
     for name in names:
         plain = unicodedata.normalize("NFC", name)

@@ -1,4 +1,4 @@
-"""Get the archives: download them from a list of mirrors, take them from a local path, say what is there."""
+"""Get the archives: download them from mirrors, import them from a local path, list what is there."""
 
 import os
 import shlex
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     import requests
 
 Progress = Callable[[int, int], None]
-"""Told the bytes that are there and the bytes of the whole, again and again."""
+"""Called repeatedly with the bytes received so far and the total."""
 
 
 PATIENCE_SECONDS = 60.0
-"""In which a mirror must send a piece of the archive; one that only drips is left for the next."""
+"""Time in which a mirror must send a piece of the archive; a slower one is abandoned for the next."""
 
 _PIECE_BYTES = 2**14
 
@@ -36,7 +36,7 @@ _PIECE_BYTES = 2**14
 class Imported:
     """What `import_path` did: the images it found, where they are kept, and whether they are the official ones.
 
-    `was_there` tells that the same images were kept there already and nothing was copied.
+    `was_there` says that the same images were already there and nothing was copied.
     """
 
     name: str
@@ -49,9 +49,8 @@ class Imported:
 class Available:
     """A data set as `reslab data list` shows it.
 
-    `path` is None for the digits, which need none, and where nothing was found.  `official` is None where
-    there is nothing, or it cannot be read; then `problem` says why.  The numbers are the official ones where
-    there is nothing.
+    `path` is None for the digits, which need no file, and if nothing was found.  `official` is None if nothing was
+    found or it cannot be read; in the latter case `problem` says why.  In both cases the numbers are the official ones.
     """
 
     name: str
@@ -74,11 +73,11 @@ def fetch(
 ) -> Path:
     """Download a data set's archive into the data root, unless it is there, and return its path.
 
-    Base URLs are tried in order: `mirrors`, those in RESLAB_MIRRORS (separated by commas), and the archive's
-    own; `notice` hears why one failed.  What an interrupted download left is continued, at the next mirror or
-    the next time.  The archive appears whole or not at all, and only with the right SHA-256.  Raises
-    `DataError` where no mirror delivers, and `LockedError` while another process downloads to the same place.
-    `archive` stands in for the data set's own.
+    Base URLs are tried in order: `mirrors`, those in RESLAB_MIRRORS (separated by commas), and the archive's own;
+    `notice` is called with the reason if one fails.  An interrupted download is resumed, from the next mirror or at
+    the next call.  The archive appears whole or not at all, and only with the right SHA-256.  Raises `DataError` if no
+    mirror delivers it, and `LockedError` while another process downloads to the same place.  `archive` replaces the
+    data set's own.
     """
     check_name(name)
     download = archive or known(name).archive
@@ -106,11 +105,11 @@ def fetch(
 
 
 def import_path(path: Path, data_root: Path | None = None, *, allow_unofficial: bool = False) -> Imported:
-    """Check an archive or an unpacked folder by reading it whole, then keep a copy in the data root.
+    """Check an archive or an unpacked folder by reading it whole, then copy it into the data root.
 
-    Any of CIFAR's official versions will do, under any name; it is kept under its official one.  The copy
-    appears whole or not at all, and never replaces other images.  Raises `DataError` where the path cannot be
-    read, the images are not the official ones (unless `allow_unofficial`), or other ones are there already.
+    It may be any of CIFAR's official versions under any name; the copy gets the official name.  The copy appears whole
+    or not at all, and never replaces other images.  Raises `DataError` if the path cannot be read, the images are not
+    the official ones (unless `allow_unofficial`), or others are already there.
     """
     _check_not_around(path)
     layout, datasets = read_cifar(path)
@@ -119,7 +118,7 @@ def import_path(path: Path, data_root: Path | None = None, *, allow_unofficial: 
         first = datasets[layout.images]
         raise DataError(
             f"{path} can be read as {layout.images} ({len(first.train):,} training and {len(first.test):,} test "
-            "images), but these are not the official images and labels.  To keep them all the same: --force"
+            "images), but these are not the official images and labels.  To keep them anyway: --force"
         )
     with _data_root(data_root) as root:
         target = root / (layout.folder if path.is_dir() else layout.archive)
@@ -132,7 +131,7 @@ def import_path(path: Path, data_root: Path | None = None, *, allow_unofficial: 
 
 
 def available(data_root: Path | None = None) -> list[Available]:
-    """Return what there is of each data set; what is there is read whole, which takes a second or a few."""
+    """Return what there is of each data set; each is read whole, which takes a few seconds."""
     return [_look(name, data_root) for name in named()]
 
 
@@ -153,7 +152,7 @@ def _look(name: str, data_root: Path | None) -> Available:
 
 @contextmanager
 def _data_root(data_root: Path | None) -> Iterator[Path]:
-    """Make the folder that data is kept in, hold it against other processes, and put its troubles in words."""
+    """Create and lock the folder that data is kept in, and turn its OS errors into ours."""
     root = keeping_place(data_root)
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -168,7 +167,7 @@ def _data_root(data_root: Path | None) -> Iterator[Path]:
 
 
 def _check_not_around(path: Path) -> None:
-    """Raise `DataError` for a folder that only holds what can be imported."""
+    """Raise `DataError` for a folder that merely contains something that can be imported."""
     inside = dict.fromkeys(cifar_in(path, layout.images) for layout in LAYOUTS)
     held = [place for place in inside if place is not None and place != path]
     if held and path not in inside:
@@ -179,11 +178,11 @@ def _check_not_around(path: Path) -> None:
 
 
 def _try_mirror(url: str, path: Path, download: Archive, progress: Progress | None) -> str | None:
-    """Download from one mirror to the path; return None, or in words why it failed."""
+    """Download from one mirror to the path; return None, or why it failed."""
     import pooch
     import requests
 
-    pooch.get_logger().setLevel("WARNING")  # progress is the caller's to show
+    pooch.get_logger().setLevel("WARNING")  # the caller shows progress
     part = path.with_name(f".{path.name}.part")
     resumed = part.is_file()
 
@@ -195,8 +194,8 @@ def _try_mirror(url: str, path: Path, download: Archive, progress: Progress | No
         pooch.retrieve(url, f"sha256:{download.sha256}", path.name, path.parent, downloader=deliver)
     except requests.RequestException as error:
         return _in_words(error)
-    except ValueError:  # pooch's for a wrong hash, whose file it has removed
-        if resumed:  # the part may be to blame, and it is gone: once more, from the start
+    except ValueError:  # raised by pooch for a wrong hash; it has removed the file
+        if resumed:  # the resumed part, now removed, may be to blame: try once more from the start
             return _try_mirror(url, path, download, progress)
         return "the file has a wrong SHA-256, so it is not the official archive: refused and removed"
     return None
@@ -211,22 +210,21 @@ def _in_words(error: OSError) -> str:
         return "the connection broke"
     wrong = (requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema, requests.exceptions.InvalidURL)
     if isinstance(error, wrong):
-        return "a mirror is an address that begins with http:// or https://"
+        return "the address of a mirror must begin with http:// or https://"
     if isinstance(error, requests.ConnectionError | requests.Timeout):
         return "the server cannot be reached, or fell silent"
     return str(error)
 
 
 def _download_part(url: str, part: Path, num_bytes: int, progress: Progress | None) -> None:
-    """Complete the part file from the URL, from its end on where the server can.
+    """Complete the part file from the URL, resuming at its end if the server supports that.
 
-    A broken connection leaves what came, for the next mirror; a file of another length is refused before it
-    starts.
+    A broken connection leaves what has arrived for the next mirror; a file of another length is refused at the start.
     """
     import requests
 
     done = part.stat().st_size if part.is_file() else 0
-    if done >= num_bytes:  # complete, or never right: the hash will tell
+    if done >= num_bytes:  # complete, or wrong: the hash decides
         return
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
     with requests.get(url, headers=headers, stream=True, timeout=(10, 60)) as response:
@@ -248,7 +246,7 @@ def _download_part(url: str, part: Path, num_bytes: int, progress: Progress | No
 
 
 def _pieces(response: "requests.Response") -> Iterator[bytes]:
-    """Yield what comes in pieces of one length; the last may be shorter."""
+    """Yield the response in pieces of one length; the last may be shorter."""
     import requests
     import urllib3
 

@@ -1,4 +1,4 @@
-"""Batches from image files: decoded, cropped and resized in threads ahead of the training, normalised on the device."""
+"""Batches from image files: threads decode, crop and resize ahead of the training; the device normalises."""
 
 import math
 from collections import deque
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 AREA = (0.08, 1.0)
-"""Share of an image's area that a random crop has, at least and at most."""
+"""Smallest and largest share of an image's area that a random crop has."""
 
 RATIO = (3 / 4, 4 / 3)
-"""Width of a random crop in its heights, at least and at most."""
+"""Smallest and largest ratio of a random crop's width to its height."""
 
 NUM_TRIES = 10
-"""Random crops drawn before the central one is taken, where none fits into the image."""
+"""Random crops tried before falling back on the central one, if none fits into the image."""
 
 NUM_AHEAD = 2
-"""Batches under way while one is trained on."""
+"""Batches in preparation while one is trained on."""
 
 EVALUATION_RESIZE = 256 / 224
-"""Shorter side of an image that is measured on, in sides of its central crop."""
+"""Shorter side of a resized evaluation image, relative to the side of its central crop."""
 
 _Pixels = NDArray[np.uint8]
 
@@ -44,9 +44,9 @@ class FileTrainBatches:
     """The training images in files, shuffled and augmented anew in each epoch; the last batch may be smaller.
 
     A crop of 8% to 100% of the image's area, its sides between 3:4 and 4:3, is resized to `image_size` and mirrored or
-    not (`mirror` random or none): the usual way since Szegedy et al. 2015.  An image's chance comes from the seed, the
-    epoch and its place in the set alone, so that neither the number of threads nor a stop changes a pixel.  `workers`
-    threads decode (None: as many as torch computes with).  A file that cannot be decoded raises `DataError`.
+    not (`mirror` random or none), as usual since Szegedy et al. 2015.  An image's random numbers depend only on the
+    seed, the epoch and its place in the set, so that neither the number of threads nor a stop changes a pixel.
+    `workers` threads decode (None: as many as torch computes with).  A file that cannot be decoded raises `DataError`.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class FileTrainBatches:
         self._source = _Source(images, normaliser, image_size, torch.device(device), workers)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield images (B x 3 x S x S) and labels (int64, B) of an epoch, counted from 0, without the first `start`."""
+        """Yield images (B x 3 x S x S) and labels (int64, B) of an epoch (from 0), skipping `start` batches."""
         for draw in self.draws(epoch, start):
             yield self.render(*draw)
 
@@ -83,7 +83,7 @@ class FileTrainBatches:
         yield from self._source.serve(places, partial(_augment, size=self._size, key=key, mirrors=self._mirrors))
 
     def changed(self, draw: tuple[Tensor, ...], change: Callable[[Tensor], Tensor]) -> tuple[Tensor, ...]:
-        """Return the draw with its pixels changed, as B x 3 x S x S: after the crop, for files have all sizes."""
+        """Return the draw with its pixels changed, as B x 3 x S x S: after the crop, since files differ in size."""
         pixels, labels = draw
         return change(pixels.permute(0, 3, 1, 2)).permute(0, 2, 3, 1), labels
 
@@ -93,7 +93,7 @@ class FileTrainBatches:
 
 
 class FileEvaluationBatches:
-    """Images in files, in their order: resized to a shorter side of 256/224 of `image_size`, the centre cropped."""
+    """Images in files, in order: resized to a shorter side of 256/224 of `image_size`, the centre cropped."""
 
     def __init__(
         self,
@@ -119,10 +119,10 @@ class FileEvaluationBatches:
 
 
 def random_crop(width: int, height: int, chances: Sequence[float]) -> tuple[int, int, int, int]:
-    """Return left, top, right and bottom of a random crop; `chances` are 40 numbers from 0 to 1, without 1.
+    """Return left, top, right and bottom of a random crop; `chances` are 40 numbers in [0, 1).
 
-    Area and logarithm of the ratio are uniform; where ten of them do not fit, the crop is central and as large as the
-    ratios allow.
+    The area and the logarithm of the ratio are uniform; if ten tries do not fit, the crop is central and as large as
+    the ratios allow.
     """
     for place in range(0, 4 * NUM_TRIES, 4):
         share, shape, across, down = chances[place : place + 4]
@@ -139,15 +139,15 @@ def random_crop(width: int, height: int, chances: Sequence[float]) -> tuple[int,
 
 
 _MOST_RESIZED = 2**24
-"""Pixels of an image resized whole."""
+"""Most pixels to which a whole image is resized."""
 
 
 def central_crop(image: "Image", size: int) -> _Pixels:
-    """Return the central `size` x `size` pixels of the image, resized to a shorter side of 256/224 of it: H x W x 3."""
+    """Resize an image to a shorter side of 256/224 `size`, and return its central `size` x `size` pixels, H x W x 3."""
     shorter = round(EVALUATION_RESIZE * size)
     width, height = (int(shorter * side / min(image.size)) for side in image.size)
     left, top = round((width - size) / 2), round((height - size) / 2)
-    if width * height > _MOST_RESIZED:  # a thin strip would become gigabytes, of which this is the middle
+    if width * height > _MOST_RESIZED:  # a thin strip would become gigabytes: resize only its middle
         across, down = image.width / width, image.height / height
         box = (left * across, top * down, (left + size) * across, (top + size) * down)
         return np.asarray(image.resize((size, size), _bilinear(), box=box))
@@ -163,7 +163,7 @@ def _augment(image: "Image", place: int, *, size: int, key: int, mirrors: bool) 
 
 
 class _Source:
-    """Files to batches on the device."""
+    """Turns files into batches on the device."""
 
     def __init__(
         self,
@@ -188,7 +188,7 @@ class _Source:
     def serve(
         self, batches: Iterable[NDArray[np.int64]], crop: Callable[["Image", int], _Pixels]
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the pixels at these places, cropped, and the labels; `NUM_AHEAD` batches are prepared meanwhile."""
+        """Yield the cropped pixels and the labels of these batches, preparing `NUM_AHEAD` batches ahead."""
 
         def prepare(place: int) -> _Pixels:
             return crop(decode(self._images.path(place)), place)

@@ -1,7 +1,7 @@
-"""The SHA-256 of many files, each read once: what was read is remembered while the file stays as it is.
+"""The SHA-256 of many files, each read once: digests are cached until a file changes.
 
-A file counts as unchanged while size, inode and the times of its last change (mtime and ctime, in nanoseconds) are the
-same: whoever sets mtime back moves ctime.  Remembered digests are in the user's cache, 64 bytes a file.
+A file counts as unchanged while its size, inode, mtime and ctime (in nanoseconds) are the same: setting mtime back
+changes ctime.  The digests are in the user's cache, 64 bytes per file.
 """
 
 import contextlib
@@ -18,20 +18,20 @@ from reslab.errors import DataError, ResLabError
 from reslab.files import write_whole
 
 CHUNK = 256
-"""Files between two reports of progress."""
+"""Files between two progress reports."""
 
 SETTLED_SECONDS = 2.0
-"""A file changed less than this before it is read is read again next time: a clock this coarse could hide a change."""
+"""A file changed less than this before it is read is read again next time: a coarse clock could hide a change."""
 
 NUM_READERS = 8
-"""Files read at a time: small files wait for the disk or the network longer than for the hash."""
+"""Files read in parallel: for small files, the disk or network takes longer than the hash."""
 
 _KEY, _DIGEST = 32, 32
 _RECORD = _KEY + _DIGEST
 
 
 def key_of(status: os.stat_result) -> bytes:
-    """Return what a file is recognised by: inode, size, and the times of its last change."""
+    """Return what identifies a file's state: inode, size, mtime and ctime."""
     numbers = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     return struct.pack("<4Q", *(number % 2**64 for number in numbers))
 
@@ -41,8 +41,8 @@ def digests(
 ) -> list[bytes]:
     """Return the SHA-256 of the content of files below `root`, in order; `keys` are their `key_of`.
 
-    `progress` hears the files that are done and all.  What was read is remembered even where this is interrupted.
-    Raises `DataError` where a file cannot be read.
+    `progress` is called with the files done and the total.  Digests are cached even if this is interrupted.  Raises
+    `DataError` if a file cannot be read.
     """
     store = _store(root)
     known = {} if store is None else _recall(store)
@@ -68,7 +68,7 @@ def digests(
 
 
 def _store(root: Path) -> Path | None:
-    """Return the file that remembers what was read below `root`; None where no cache can be written."""
+    """Return the file that caches the digests of files below `root`; None if no cache is writable."""
     try:
         return cached("images", hashlib.sha256(os.fsencode(root.absolute())).hexdigest()[:16])
     except ResLabError:
@@ -89,7 +89,7 @@ def _is_settled(key: bytes, read_at: int) -> bool:
 
 
 def _recall(store: Path) -> dict[bytes, bytes]:
-    """Return what is remembered, by key; nothing where it cannot be read or is damaged."""
+    """Return the cached digests by key; none if the cache cannot be read or is damaged."""
     try:
         content = store.read_bytes()
     except OSError:
@@ -103,6 +103,6 @@ def _recall(store: Path) -> dict[bytes, bytes]:
 
 def _remember(store: Path, known: dict[bytes, bytes]) -> None:
     records = b"".join(key + digest for key, digest in known.items())
-    with contextlib.suppress(OSError):  # a cache that cannot be written costs time and nothing else
+    with contextlib.suppress(OSError):  # an unwritable cache only costs time
         store.parent.mkdir(parents=True, exist_ok=True)
         write_whole(store, records + hashlib.sha256(records).digest())

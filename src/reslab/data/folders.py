@@ -1,7 +1,7 @@
-"""Images of your own in files, a folder a class: found and known by a fingerprint, but never all in memory.
+"""Your own images in files, one folder per class: fingerprinted, but never all in memory.
 
 ROOT/train/CLASS/*.jpg    the training images
-ROOT/test/CLASS/*.jpg     the images to measure on; ROOT/val/CLASS/*.jpg where there is no such test folder
+ROOT/test/CLASS/*.jpg     the images to evaluate on; ROOT/val/CLASS/*.jpg if there is no such test folder
 """
 
 import hashlib
@@ -26,21 +26,21 @@ from reslab.files import is_text, odd_kind, one_line
 from reslab.host import usable_cores
 
 NAME = "imagefolder"
-"""What the recipe calls any such data set."""
+"""The name of any such data set in a recipe."""
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
-"""Endings of image files, in small or capital letters; other files are passed over."""
+"""Extensions of image files, in lower or upper case; other files are ignored."""
 
 FORMERLY_HASHED = 1000
-"""Files of each part whose content was in the fingerprints of ResLab before all were."""
+"""Files per part whose content earlier versions of ResLab covered in a fingerprint; now all are."""
 
 Progress = Callable[[int, int], None]
-"""Told how many files were read and how many there are, again and again."""
+"""Called repeatedly with the number of files read and the total."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FileSet:
-    """Image files with their labels: paths below `folder`, and int64 of N."""
+    """Image files with their labels: N paths below `folder`, and int64 of N."""
 
     folder: Path
     names: tuple[str, ...]
@@ -60,10 +60,10 @@ class FileSet:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Folders:
-    """A data set in files, with what a `Dataset` has.
+    """A data set in files, with the attributes of a `Dataset`.
 
-    `former` is the fingerprint that earlier versions gave the same files, which they decoded otherwise; `remarks` say
-    what makes them doubtful.
+    `former` is the fingerprint that earlier versions, which decoded differently, gave the same files; `remarks` are
+    warnings about them.
     """
 
     train: FileSet
@@ -99,13 +99,12 @@ def _above(part: Path) -> tuple[Path, ...]:
 def read_folders(root: Path, progress: Progress | None = None) -> Folders:
     """Return the data set below a folder; no image is decoded.
 
-    Labels follow the names of the classes, sorted, as torchvision has them.  The images are in the order of a hash of
-    their names: always the same, and any beginning of it is as good as a random sample.  The fingerprint covers the
-    classes, the part, class, name and content of every file, and the version of `reslab.data.decoding`; where the
-    folder lies, and when it was written, is not in it.  All files are read for it once (see
-    `reslab.data.file_digests`); `progress` hears how far that is.
-    Raises `DataError` where a part, a class or the images of a class are missing, there is one class only, or the parts
-    have other classes.
+    Labels number the sorted class names, as in torchvision.  The images are sorted by a hash of their names: the order
+    is always the same, and its first images are as good as a random sample.  The fingerprint covers the classes, the
+    part, class, name and content of every file, and the version of `reslab.data.decoding`, but not where the folder is
+    or when it was written.  It takes one read of all files (see `reslab.data.file_digests`); `progress` reports on it.
+    Raises `DataError` if a part, a class or the images of a class are missing, there is only one class, or the parts
+    have different classes.
     """
     folders = root / "train", _measured(root)
     (classes, train, train_files), (others, test, test_files) = (_scan(folder) for folder in folders)
@@ -138,7 +137,7 @@ def differing(classes: Sequence[str], others: Sequence[str]) -> str:
     odd = sorted(set(classes) ^ set(others))
     if not odd:
         one, other = next(pair for pair in zip_longest(classes, others, fillvalue="nothing") if len(set(pair)) > 1)
-        return f"they come in another order, with {one_line(one)} here where {one_line(other)} is there"
+        return f"they come in a different order, with {one_line(one)} here where {one_line(other)} is there"
     forms = {unicodedata.normalize("NFC", name) for name in odd}
     if len(forms) < len(odd):
         names = ", ".join(one_line(name) for name in sorted(forms)[:5])
@@ -149,29 +148,29 @@ def differing(classes: Sequence[str], others: Sequence[str]) -> str:
 
 
 def check_decodes(dataset: Folders, seconds: float = CHECK_SECONDS, most: int | None = NUM_NAMED) -> None:
-    """Decode files for so long, those to measure on first; raise `DataError` that names those that will not do.
+    """Decode files for some time, test images first; raise a `DataError` that names those that cannot be used.
 
-    It names `most` of them, and looks no further once there are more; None: all.
+    It names at most `most` files, and checking stops once there are more; None: all.
     """
     paths = (images.path(place) for images in (dataset.test, dataset.train) for place in range(len(images)))
     check_files(paths, workers=usable_cores(), seconds=seconds, most=most)
 
 
 def count(root: Path) -> Size:
-    """Return how many images and classes there are below a folder; raises `DataError` as `read_folders` does."""
+    """Return how many images and classes there are below a folder; raise `DataError` as `read_folders` does."""
     (classes, train, _), (others, test, _) = (_scan(folder) for folder in (root / "train", _measured(root)))
     _check_alike(root, classes, others)
     return Size(len(train), len(test), len(classes))
 
 
 def check_parts(root: Path) -> None:
-    """Raise `DataError` unless there are classes to train and to measure on; no class is looked into."""
+    """Raise `DataError` unless there are classes to train and to evaluate on; their images are not examined."""
     _classes(root / "train")
     _measured(root)
 
 
 def passed_over(root: Path) -> dict[str, int]:
-    """Return how many files below a folder are no part of the set, by their endings; hidden ones do not count."""
+    """Return how many files below a folder are not part of the set, by extension; hidden files do not count."""
     found: Counter[str] = Counter()
     for part in (root / "train", _measured(root)):
         direct = [entry.name for entry in part.iterdir() if not entry.is_dir()]
@@ -184,18 +183,18 @@ def passed_over(root: Path) -> dict[str, int]:
 
 
 def in_place_of_train(places: Iterable[Path]) -> str:
-    """Say what there is where a folder train is looked for: another kind of file, or nearly the name; or ""."""
+    """Say what there is instead of a folder train: another kind of file, or a similar name; or ""."""
     for place in places:
         for root in (place / NAME, place):
             if (root / "train").exists() or (root / "train").is_symlink():
-                return f"{root / 'train'} is {odd_kind(root / 'train') or 'a file'}, no folder"
+                return f"{root / 'train'} is {odd_kind(root / 'train') or 'a file'}, not a folder"
             if near := _near(root, ("train", "training")):
                 return f"{root} has a folder {near}: name it train"
     return ""
 
 
 def _near(root: Path, names: tuple[str, ...]) -> str:
-    """Return the folder of a root whose name is nearly one of these."""
+    """Return a root's folder with one of these names in any case, or ""."""
     try:
         return next((one_line(name) for name in _subfolders(root) if name.lower() in names), "")
     except DataError:
@@ -230,10 +229,7 @@ def _classes(folder: Path) -> list[str]:
     if not classes:
         raise DataError(f"{folder} has no folders: it needs one per class, with the images in it")
     if len(classes) == 1:
-        raise DataError(
-            f"{folder} has one class, {one_line(classes[0])}: it needs a folder for each of at least two, for there is "
-            "nothing to tell apart"
-        )
+        raise DataError(f"{folder} has one class, {one_line(classes[0])}: it needs a folder for each of at least two")
     if unreadable := [name for name in classes if not is_text(name)]:
         raise DataError(
             f"{one_line(str(folder / unreadable[0]))} has a name that is not in UTF-8, which no report can show: "
@@ -252,18 +248,18 @@ def _subfolders(folder: Path) -> list[str]:
         raise DataError(f"cannot read {folder}: {error.strerror}") from error
     if lost:
         raise DataError(
-            f"{one_line(str(folder / lost[0]))} is a link to nothing, as to a disk that is not there; put back what it "
-            "leads to, or remove it"
+            f"{one_line(str(folder / lost[0]))} is a broken link, perhaps to a disk that is not mounted; restore its "
+            "target, or remove it"
         )
     return found
 
 
 _File = tuple[int, bytes]
-"""Size of a file in bytes, and what it is recognised by."""
+"""Size of a file in bytes, and its `key_of`."""
 
 
 def _scan(folder: Path) -> tuple[list[str], FileSet, list[_File]]:
-    """Return the classes and the images of a part in their order, and what is known of each file."""
+    """Return the classes and the images of a part in order, with the size and key of each file."""
     classes = _classes(folder)
     found: list[tuple[bytes, str, int, _File]] = []
     for label, name in enumerate(classes):
@@ -283,7 +279,7 @@ def _scan(folder: Path) -> tuple[list[str], FileSet, list[_File]]:
 def _visible(
     folder: Path, fail: Callable[[OSError], object] | None = None
 ) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """Walk a folder without what is hidden in it, such as the copies in Jupyter's .ipynb_checkpoints."""
+    """Walk a folder, skipping hidden entries such as the copies in Jupyter's .ipynb_checkpoints."""
     for where, folders, files in os.walk(folder, onerror=fail):
         folders[:] = [one for one in folders if not one.startswith(".")]
         yield Path(where), folders, [one for one in files if not one.startswith(".")]

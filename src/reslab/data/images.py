@@ -1,7 +1,7 @@
 """Images and labels as values, their canonical order, and the fingerprint of their content.
 
-Both order and fingerprint are made from one SHA-256 per image, so that the order of the files that the images
-came from can change neither a training nor its provenance.
+Order and fingerprint are made from one SHA-256 per image, so that the order of the source files affects neither a
+training nor its provenance.
 """
 
 import hashlib
@@ -54,9 +54,9 @@ class ImageSet:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """A data set: training and test images, the names of the classes, and what its content is known by.
+    """A data set: training and test images, class names, and the fingerprint of its content.
 
-    `official` tells whether the fingerprint is the published data set's of this name, and the classes have its names.
+    `official` says whether fingerprint and class names are those of the published data set of this name.
     """
 
     name: str
@@ -100,14 +100,14 @@ def make_dataset(
 
 
 def pixel_digests(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """Return each image's SHA-256 over its pixels as four big words: uint64 of N x 4."""
+    """Return each image's SHA-256 over its pixels as four big-endian words: uint64 of N x 4."""
     rows = np.ascontiguousarray(images).reshape(len(images), -1)
     joined = b"".join(hashlib.sha256(row.tobytes()).digest() for row in rows)
     return np.frombuffer(joined, dtype=">u8").reshape(-1, 4).astype(np.uint64)
 
 
 def canonical_order(digests: NDArray[np.uint64], *labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the places of images sorted by pixel digest, and images of equal pixels by their labels."""
+    """Return the indices of images sorted by pixel digest, and of equal images by their labels."""
     words = [digests[:, word] for word in range(digests.shape[1])]
     return np.lexsort([*reversed(labels), *reversed(words)]).astype(np.int64)
 
@@ -115,7 +115,7 @@ def canonical_order(digests: NDArray[np.uint64], *labels: NDArray[np.int64]) -> 
 def _fingerprint(parts: list[tuple[str, ImageSet, NDArray[np.uint64]]]) -> str:
     """Return the SHA-256 of the content, in hexadecimal.
 
-    It covers all pixels and labels and which part they belong to, and does not depend on the order of images.
+    It covers all pixels and labels and the part they belong to, and does not depend on the order of images.
     """
     whole = hashlib.sha256()
     for part, images, digests in parts:

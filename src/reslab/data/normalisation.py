@@ -1,10 +1,10 @@
-"""From pixels of 0 to 255 to the network's input: what is subtracted and what it is multiplied by.
+"""From pixels of 0 to 255 to the network's input: what they are shifted and scaled by.
 
-The paper subtracts the per-pixel mean and does not say whether its pixels ran to 255 or to 1.  Here they run
-to 1. It hardly matters: the first convolution has no bias and a batch norm behind it, so that the scale of
-the input leaves the network's function of its weights as it was, but for the small constant in batch norm
-(1e-5, beside variances of about 0.1 at the start).  The same function has the same gradients; rate and weight
-decay then mean the same on either scale.  What does differ is rounding.
+The paper subtracts the per-pixel mean and does not say whether its pixels ran to 255 or to 1.  Here they run to 1.  It
+hardly matters: the first convolution has no bias and is followed by batch norm, so that the network's function of its
+weights does not depend on the scale of the input, except through the small constant in batch norm (1e-5, beside
+variances of about 0.1 at the start).  The same function has the same gradients, so rate and weight decay mean the same
+on either scale.  Only rounding differs.
 """
 
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ CONSTANTS = {
     "channel-2023": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 }
-"""Mean and standard deviation of the channels, pixels in 0 to 1, that do not depend on the images.
+"""Fixed means and standard deviations of the channels, for pixels in 0 to 1.
 
-channel-2023 is common in CIFAR code: its deviations are means of each image's own, smaller than the true
-ones. imagenet is ImageNet's, as torchvision has it.
+channel-2023 is common in CIFAR code: its deviations are the means of the single images' deviations, which are smaller
+than the deviation over all pixels.  imagenet is ImageNet's, as in torchvision.
 """
 
 _Image = NDArray[np.float32]
@@ -33,10 +33,10 @@ _Image = NDArray[np.float32]
 class Normaliser:
     """Input = (pixel - shift) x scale, in float32 and in this order, pixels 0 to 255.
 
-    `shift` is C x H x W (pixel-mean) or C x 1 x 1, `scale` C x 1 x 1.  `border` is the shift of a padded
-    black pixel, C x 1 x 1: beyond its edges the mean image goes on as the channel's mean.  All three are None
-    for per-image, where each image has its own mean subtracted and is divided by its own standard deviation,
-    but not by less than `per_image_bound`; both are those of the augmented image, padding included.
+    `shift` is C x H x W (pixel-mean) or C x 1 x 1, `scale` C x 1 x 1.  `border` is the shift of a padded black pixel,
+    C x 1 x 1: beyond its edges the mean image continues as the channel's mean.  All three are None for per-image, where
+    each image has its own mean subtracted and is divided by its own standard deviation, but by no less than
+    `per_image_bound`; both are those of the augmented image, padding included.
     """
 
     kind: str
@@ -46,12 +46,12 @@ class Normaliser:
 
 
 def fit(kind: str, train: ImageSet) -> Normaliser:
-    """Return the normaliser of this kind, measured on the training images where it is measured at all.
+    """Return the normaliser of this kind, measured on the training images if the kind needs that.
 
-    pixel-mean: the mean image subtracted, no division (He et al. 2016, section 4.2).  channel: mean and
-    standard deviation of each channel.  channel-2023 and imagenet: constants.  per-image: the image's own.
-    Sums are exact, so that the order of images has no effect.  An unknown kind raises `ResLabError`; a
-    channel that never varies `DataError`.
+    pixel-mean: the mean image subtracted, no division (He et al. 2016, section 4.2).  channel: mean and standard
+    deviation of each channel.  channel-2023 and imagenet: constants.  per-image: the image's own.  Sums are exact, so
+    that the order of images has no effect.  An unknown kind raises `ResLabError`; a constant channel, or a wrong number
+    of channels, `DataError`.
     """
     if kind == "pixel-mean":
         return _pixel_mean(train)
@@ -71,7 +71,7 @@ def fit(kind: str, train: ImageSet) -> Normaliser:
 
 
 def unmeasured(kind: str) -> Normaliser:
-    """Return a normaliser for three channels that no image has a say in: one of CONSTANTS, or per-image."""
+    """Return a normaliser that needs no training images: one of CONSTANTS (three channels), or per-image."""
     if kind == "per-image":
         return Normaliser(kind, None, None, None)
     if kind not in CONSTANTS:
@@ -80,9 +80,9 @@ def unmeasured(kind: str) -> Normaliser:
 
 
 def channel_statistics(train: ImageSet) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean and standard deviation of each channel over all pixels, which run from 0 to 1."""
+    """Return mean and standard deviation of each channel over all pixels, on the scale of 0 to 1."""
     sums, squares = (np.zeros(train.image_shape[0], dtype=np.uint64) for _ in range(2))
-    for start in range(0, len(train), 500):  # a few at a time, for the memory
+    for start in range(0, len(train), 500):  # a few at a time, to save memory
         pixels = train.images[start : start + 500].astype(np.uint32)
         sums += pixels.sum(axis=(0, 2, 3), dtype=np.uint64)
         squares += np.square(pixels).sum(axis=(0, 2, 3), dtype=np.uint64)
@@ -94,10 +94,9 @@ def channel_statistics(train: ImageSet) -> tuple[NDArray[np.float64], NDArray[np
 
 
 def per_image_bound(num_pixels: int) -> float:
-    """Return the least standard deviation that a pixel is divided by, on the scale of 0 to 255.
+    """Return the least standard deviation that an image is divided by, on the scale of 0 to 255.
 
-    One over the root of the number of pixels, all channels counted (TensorFlow's
-    `per_image_standardization`).
+    One over the square root of the number of values, all channels counted (TensorFlow's `per_image_standardization`).
     """
     return float(1 / np.sqrt(num_pixels))
 

@@ -1,4 +1,4 @@
-"""Pixels of a batch to the network's input, on the device."""
+"""Turn the pixels of a batch into the network's input, on the device."""
 
 import numpy as np
 import torch
@@ -10,11 +10,10 @@ from reslab.kernels.gpu_device import on_device
 
 
 class Normalise:
-    """Pixels of a cropped batch to the network's input, float32 and channels last.
+    """Turns the pixels of a cropped batch into the network's input, float32 and channels last.
 
-    A crop's shift depends on its window (mirrored or not, row and column of the offset) where a mean image
-    moves with the pixels or the border must come out as zero; then there is a table with the shift image of
-    every window.
+    If a mean image moves with the pixels or the border must come out as zero, a crop's shift depends on its window
+    (mirrored or not, row and column of the offset), and a table holds the shift image of every window.
     """
 
     def __init__(
@@ -49,13 +48,13 @@ class Normalise:
 
     @property
     def has_kernel(self) -> bool:
-        """Whether `by_kernel` makes what is asked for: images that are not normalised by their own statistics."""
+        """Whether `by_kernel` supports this normalisation: it does not support per-image."""
         return self._scale is not None
 
     def by_kernel(
         self, pixels: Tensor, labels: Tensor, draw: Tensor, *, edge: int, reflects: bool
     ) -> tuple[Tensor, Tensor]:
-        """Return the input and the labels of a draw of a batch on a graphics card, mirrored, cropped and normalised."""
+        """Return the mirrored, cropped and normalised input, and the labels, of a batch's draw on a GPU."""
         from reslab.kernels.gpu_images import render
 
         assert self._scale is not None
@@ -68,7 +67,7 @@ class Normalise:
             return render(pixels, labels, draw, *self._for_kernel, edge=edge, reflects=reflects)
 
     def __call__(self, pixels: Tensor, windows: Tensor | None) -> Tensor:
-        """Return the input of a batch; `windows` (B) are needed where anything was cropped or mirrored."""
+        """Return the input of a batch; `windows` (B) is needed if anything was cropped or mirrored."""
         if self._scale is None:
             values = self._by_own_statistics(pixels, windows)
         elif self._table is not None and windows is not None:
@@ -81,7 +80,7 @@ class Normalise:
     def _by_own_statistics(self, pixels: Tensor, windows: Tensor | None) -> Tensor:
         """Standardise each image; padded pixels count as black, or as the image's mean, which becomes zero.
 
-        Sums are exact, so that no device's order of summation shows.
+        Sums are exact, so that a device's order of summation has no effect.
         """
         values = pixels.float()
         size = values[0].numel()
@@ -94,7 +93,7 @@ class Normalise:
             counts = self._num_inside.index_select(0, windows)
         mean = sums.float() / counts.float()
         variance = (counts * squares - sums.square()).float() / (counts * size).float()
-        # torch's root of float32 is not always the nearest one on a CPU; by way of float64, which MPS lacks, it is
+        # on a CPU, torch's float32 square root is not always correctly rounded; via float64, which MPS lacks, it is
         wide = variance if variance.device.type == "mps" else variance.double()
         scale = 1 / wide.sqrt().float().clamp(min=self._bound)
         values.sub_(mean[:, None, None, None]).mul_(scale[:, None, None, None])
@@ -104,7 +103,7 @@ class Normalise:
 def _windows(
     image: NDArray[np.float32], border: NDArray[np.float32] | None, crop_padding: int, mirrors: bool
 ) -> NDArray[np.float32]:
-    """Return what each crop sees of an image in its border: (mirrored, row, column) flattened x C x H x W.
+    """Return every possible crop of a bordered image: (mirrored, row, column) flattened x C x H x W.
 
     Without a border the image is reflected.
     """

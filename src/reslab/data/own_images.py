@@ -1,7 +1,7 @@
-"""Images of the user's own in memory: arrays, datasets of torch's, or what a function in a file returns.
+"""The user's own images in memory: arrays, torch datasets, or what a function in a file returns.
 
-They are kept once, below the data root, in a file named by the fingerprint of their content: a run finds them there
-whenever it is resumed or measured.
+They are stored once, below the data root, in a file named by the fingerprint of their content, where a run finds them
+when it is resumed or evaluated.
 """
 
 import json
@@ -28,10 +28,10 @@ from reslab.own_code import parse
 from reslab.own_running import load_function, modules_of, told
 
 FOLDER = "own"
-"""Where they are kept, below the data root."""
+"""Where they are stored below the data root."""
 
 LEAST_SIDE = 8
-"""Pixels that an image has at least in height and width."""
+"""Least height and width of an image in pixels."""
 
 _FORMS = (
     "images are (x_train, y_train, x_test, y_test), with the names of the classes as a fifth if you like, or a pair of "
@@ -41,14 +41,14 @@ _PARTS = ("train", "test")
 
 
 class Brought(NamedTuple):
-    """What is known of images that were brought and kept."""
+    """The user's own images and the file that they are stored in."""
 
     path: Path
     dataset: Dataset
 
 
 def from_function(text: str, data_root: Path | None = None, tell: Callable[[str], object] = lambda _: None) -> Brought:
-    """Call the function that a text names, as in my_images.py:load, and `keep` the images that it returns."""
+    """Call the function that a text names, e.g. my_images.py:load, and `keep` the images that it returns."""
     reference = parse(text)
     assert reference is not None
     folder = reference.path.absolute().parent
@@ -70,7 +70,7 @@ def from_function(text: str, data_root: Path | None = None, tell: Callable[[str]
 
 
 def from_given(given: Any, name: str = ARRAYS) -> Dataset:
-    """Return the data set of arrays or torch datasets, its images in canonical order; raises `DataError` in words."""
+    """Return the data set of arrays or torch datasets, its images in canonical order; raise `DataError` if invalid."""
     if not isinstance(given, tuple | list) or len(given) not in (2, 4, 5):
         raise DataError(f"{_FORMS}; not {_described(given)}")
     names: Collection[object] | None = None
@@ -86,10 +86,10 @@ def from_given(given: Any, name: str = ARRAYS) -> Dataset:
 
 
 def keep(dataset: Dataset, data_root: Path | None = None, tell: Callable[[str], object] = lambda _: None) -> Path:
-    """Keep the images below the data root, unless they are there, and return the file.
+    """Store the images below the data root, unless they are there, and return the file.
 
-    Where they are there under other names of classes, those that are given now take their place, which is told.  Raises
-    `DataError` where they cannot be kept, or what is there is damaged.
+    If they are there with other class names, the given names replace them and `tell` is called.  Raises `DataError` if
+    they cannot be stored, or the stored file is damaged.
     """
     path = keeping_place(data_root) / FOLDER / _file(dataset.fingerprint)
     before = _class_names(path) if path.is_file() else None
@@ -110,7 +110,7 @@ def keep(dataset: Dataset, data_root: Path | None = None, tell: Callable[[str], 
         old, new = map(one_line, renamed[0])
         tell(
             f"{len(renamed)} of the {len(before)} classes of these images have other names from now on, as {new}, "
-            f"which was {old}; runs that have ended keep the names that they had"
+            f"which was {old}; finished runs keep the old names"
         )
     return path
 
@@ -121,18 +121,18 @@ def _class_names(path: Path) -> tuple[str, ...]:
 
 
 def _numbered(num_classes: int) -> tuple[str, ...]:
-    """Return what classes are called where nobody names them."""
+    """Return the default class names."""
     return tuple(map(str, range(num_classes)))
 
 
 def load(name: str, images: str, data_root: Path | None = None) -> Dataset:
-    """Return the images kept under a fingerprint; raises `DataError` where they are not, or are damaged."""
+    """Return the images stored under a fingerprint; raise `DataError` if they are missing or damaged."""
     path = find(images, data_root)
     if path is None:
         raise DataError(missing(name, images, data_root))
     with _kept(path) as file:
         names = tuple(json.loads(file.metadata()["class_names"]))
-        arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is no dict)
+        arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is not a dict)
         train, test = (ImageSet(arrays[f"{which}_images"], arrays[f"{which}_labels"]) for which in _PARTS)
         dataset = make_dataset(name, train, test, names)
     if not dataset.fingerprint.startswith(images):
@@ -143,9 +143,9 @@ def load(name: str, images: str, data_root: Path | None = None) -> Dataset:
 
 
 def count(images: str, data_root: Path | None = None) -> Size | None:
-    """Return how many images and classes are kept under a fingerprint, None where they are not.
+    """Return how many images and classes are stored under a fingerprint, None if there are none.
 
-    Raises `DataError` where they are damaged.
+    Raises `DataError` if they are damaged.
     """
     path = find(images, data_root)
     if path is None:
@@ -157,7 +157,7 @@ def count(images: str, data_root: Path | None = None) -> Size | None:
 
 @contextmanager
 def _kept(path: Path) -> Iterator[Any]:
-    """Open a file of kept images; raise `DataError` where it is not what was written."""
+    """Open a file of stored images; raise `DataError` if it is damaged."""
     try:
         with safe_open(path, framework="numpy") as file:
             yield file
@@ -166,7 +166,7 @@ def _kept(path: Path) -> Iterator[Any]:
 
 
 def sides(images: str, data_root: Path | None = None) -> tuple[int, int] | None:
-    """Return the height and width of the images kept under a fingerprint, None where they are not, or are damaged."""
+    """Return the height and width of the images stored under a fingerprint, None if they are missing or damaged."""
     path = find(images, data_root)
     if path is None:
         return None
@@ -177,7 +177,7 @@ def sides(images: str, data_root: Path | None = None) -> tuple[int, int] | None:
 
 
 def find(images: str, data_root: Path | None = None) -> Path | None:
-    """Return the file that images are kept in under a fingerprint, or None."""
+    """Return the file that stores the images of a fingerprint, or None."""
     paths = (place / FOLDER / _file(images) for place in places(data_root))
     return next((path for path in paths if path.is_file()), None)
 
@@ -187,7 +187,7 @@ def _file(fingerprint: str) -> str:
 
 
 def missing(name: str, images: str, data_root: Path | None) -> str:
-    """Return what to say where images are not kept."""
+    """Return the message for images that are not stored."""
     again = "reslab.train(images=...)" if name == ARRAYS else f"--dataset {name}"
     return (
         f"the images {images} of {known(name).words} are not kept in {looked(data_root)}: give them again ({again}), "
@@ -196,11 +196,11 @@ def missing(name: str, images: str, data_root: Path | None) -> str:
 
 
 READ_AGAIN = 64
-"""Images of a torch dataset that are read twice, to see whether they stay."""
+"""Images of a torch dataset that are read twice, to see whether they stay the same."""
 
 
 def _given_names(train: Any, test: Any) -> Any:
-    """Return what torch's datasets call their classes, None where they do not; raise `DataError` where they differ."""
+    """Return the class names of torch datasets, None if they have none; raise `DataError` if the two differ."""
     names, others = getattr(train, "classes", None), getattr(test, "classes", None)
     if isinstance(names, Collection) and isinstance(others, Collection):
         here, there = (list(map(str, one)) for one in (names, others))
@@ -210,7 +210,7 @@ def _given_names(train: Any, test: Any) -> Any:
 
 
 def _read(part: Any, which: str) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return what a torch dataset holds, read image by image."""
+    """Return the images and labels of a torch dataset, read one by one."""
     if not (hasattr(part, "__len__") and hasattr(part, "__getitem__")):
         raise DataError(f"{_FORMS}; {which} is {type(part).__name__}, which has no length or no items")
     if len(part) == 0:
@@ -248,14 +248,14 @@ def _array(values: Any, name: str) -> NDArray[Any]:
         return np.asarray(_plain(values))
     except DataError as error:
         raise DataError(f"{name}: {error}") from None
-    except ValueError:  # lists within it have different lengths
+    except ValueError:  # nested lists have different lengths
         raise DataError(f"{name} must be one array, all its images or labels of one size") from None
     except (TypeError, RuntimeError) as error:
         raise DataError(f"{name} cannot be made an array: {one_line(str(error))}") from error
 
 
 def _plain(value: Any) -> Any:
-    """Return a tensor without its gradient, in a precision that NumPy has; an image of Pillow's in RGB; else itself."""
+    """Return a tensor detached, in a dtype that NumPy has; a Pillow image as RGB; anything else unchanged."""
     if (image := sys.modules.get("PIL.Image")) is not None and isinstance(value, image.Image):
         return from_memory(value)
     if (torch := sys.modules.get("torch")) is not None and isinstance(value, torch.Tensor):
@@ -279,11 +279,11 @@ def _part(pixels: NDArray[Any], labels: NDArray[Any], which: str) -> ImageSet:
 
 
 def _mended(labels: NDArray[Any]) -> str:
-    """Return what makes labels of such arrays, as a clause; nothing for those of which that is not known."""
+    """Return how to turn such an array into labels, as a clause; "" if that is not known."""
     if labels.ndim == 2:
-        return "; of one-hot rows take labels.argmax(1)"
+        return "; for one-hot rows use labels.argmax(1)"
     if labels.dtype == bool:
-        return "; take labels.astype(int)"
+        return "; use labels.astype(int)"
     if labels.dtype.kind in "US":
         return "; names, labels = numpy.unique(labels, return_inverse=True) numbers them"
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
@@ -292,7 +292,7 @@ def _mended(labels: NDArray[Any]) -> str:
 
 
 def _channels_first(pixels: NDArray[Any], which: str) -> NDArray[Any]:
-    """Return images as N x C x H x W, from that, N x H x W x C or N x H x W, with 1 or 3 channels."""
+    """Return images as N x C x H x W, given that, N x H x W x C or N x H x W, with 1 or 3 channels."""
     wanted = "N x H x W x C, N x C x H x W or N x H x W, with 1 or 3 channels"
     if pixels.ndim == 3:
         pixels = pixels[:, np.newaxis]
@@ -308,7 +308,7 @@ def _channels_first(pixels: NDArray[Any], which: str) -> NDArray[Any]:
 
 
 def _bytes(pixels: NDArray[Any], which: str) -> NDArray[np.uint8]:
-    """Return pixels of 0 to 255; floats are of 0 to 1, and rounded."""
+    """Return pixels of 0 to 255; floats must be 0 to 1 and are rounded."""
     if pixels.dtype == np.uint8:
         return pixels
     if pixels.dtype.kind not in "biuf":
@@ -329,7 +329,7 @@ def _bytes(pixels: NDArray[Any], which: str) -> NDArray[np.uint8]:
 
 
 def _three_channels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return grey images as red, green and blue alike: the networks and constants are for three channels."""
+    """Return grey images with three equal channels: the networks and constants expect three."""
     return np.repeat(pixels, 3, axis=1) if pixels.shape[1] == 1 else np.ascontiguousarray(pixels)
 
 
@@ -338,25 +338,25 @@ def _dataset(name: str, train: ImageSet, test: ImageSet, names: Collection[objec
     num_classes = max(there) + 1
     missing = list(islice((label for label in range(num_classes) if label not in there), 6))
     if num_classes == 1:
-        raise DataError("there must be at least two classes, and all labels are 0: there is nothing to tell apart")
+        raise DataError("there must be at least two classes, but all labels are 0")
     if missing:
         raise DataError(
-            f"labels must be 0 to {num_classes - 1} with images of each to train on; there are none of "
+            f"labels must be 0 to {num_classes - 1} with training images of each; there are none of "
             f"{', '.join(map(str, missing[:5]))}{' and others' if len(missing) > 5 else ''}"
-            f"{'; if labels count from 1, take labels - 1' if missing == [0] else ''}"
+            f"{'; if labels count from 1, use labels - 1' if missing == [0] else ''}"
         )
     if names is None:
         names = _numbered(num_classes)
     if isinstance(names, str | bytes | Set | Mapping) or not isinstance(names, Collection):
         raise DataError(
-            f"the names of the classes are a list of {num_classes}, in the order of the labels, not {_described(names)}"
+            f"the class names must be a list of {num_classes}, in the order of the labels, not {_described(names)}"
         )
     names = [name.decode(errors="replace") if isinstance(name, bytes) else name for name in names]
     if len(names) != num_classes or len(set(map(str, names))) != num_classes:
         given = ", ".join(map(str, names))
         raise DataError(f"the {num_classes} classes need {num_classes} different names; given: {given[:200]}")
     if unreadable := [one for one in map(str, names) if not is_text(one)]:
-        raise DataError(f"the name of a class must be text that can be written in UTF-8, not {unreadable[0]!r}")
+        raise DataError(f"a class name must be text that can be encoded in UTF-8, not {unreadable[0]!r}")
     return make_dataset(name, train, test, tuple(map(str, names)))
 
 

@@ -1,4 +1,4 @@
-"""CIFAR's pickled batches, read without running anything: a few names are allowed, and all are inert here."""
+"""Read CIFAR's pickled batches without running anything: only a few names are allowed, and all are inert here."""
 
 import pickle
 from typing import Any, BinaryIO
@@ -10,10 +10,10 @@ from reslab.errors import DataError
 
 
 def read_pickle(file: BinaryIO, where: str) -> dict[str, Any]:
-    """Return the pickled dict with text keys; arrays are uint8 NumPy arrays and old text is bytes.
+    """Return the pickled dict with text keys; arrays are uint8 NumPy arrays, and Python 2 strings are bytes.
 
-    `where` names the file in messages.  Raises `DataError` where the pickle is damaged, is no dict, or names
-    anything beyond what an official batch needs (an array, its data type, its making).
+    `where` names the file in messages.  Raises `DataError` if the pickle is damaged, is not a dict, or names anything
+    beyond what an official batch needs (an array, its data type, its constructor).
     """
     try:
         content = _Unpickler(file, where).load()
@@ -27,7 +27,7 @@ def read_pickle(file: BinaryIO, where: str) -> dict[str, Any]:
 
 
 class _Array:
-    """Stands for an array while unpickling: keeps what the pickle says and runs nothing."""
+    """Stands in for an array while unpickling: keeps its state and runs nothing."""
 
     __slots__ = ("state",)
 
@@ -43,7 +43,7 @@ class _Array:
 
 
 class _DataType:
-    """Stands for an array's data type while unpickling."""
+    """Stands in for an array's data type while unpickling."""
 
     __slots__ = ("name",)
 
@@ -51,11 +51,11 @@ class _DataType:
         self.name = name.decode("latin1") if isinstance(name, bytes) else name
 
     def __setstate__(self, _state: Any) -> None:
-        """Ignore byte order and alignment: bytes have none."""
+        """Ignore byte order and alignment, which bytes do not have."""
 
 
-# The official pickles name these (NumPy 2 moved the module).  Nothing of NumPy itself is called, and neither
-# stand-in can do anything but remember.
+# The official pickles name these (NumPy 2 moved the module).  NumPy itself is not called, and the stand-ins only store
+# what they are given.
 _ALLOWED: dict[tuple[str, str], type] = {
     ("numpy", "ndarray"): _Array,
     ("numpy", "dtype"): _DataType,

@@ -1,4 +1,4 @@
-"""The folders that images are looked for in and kept in, and what of CIFAR lies in one."""
+"""The folders where images are looked for and kept, and which CIFAR files are in one."""
 
 import os
 from pathlib import Path
@@ -8,10 +8,10 @@ from reslab.data.cifar import LAYOUTS, Layout
 
 
 def places(data_root: Path | None = None) -> list[Path]:
-    """Return where images are looked for, first things first: a data root given, else RESLAB_DATA and the user's cache.
+    """Return where images are looked for, in order: the data root if given, else RESLAB_DATA and the user's cache.
 
-    A place may be a folder that holds data sets, one of CIFAR's own folders, or an archive; next to the latter two the
-    others are looked for.
+    A place may be a folder of data sets, one of CIFAR's own folders, or an archive; for the latter two, the parent
+    folder is searched as well.
     """
     return [nearby for place in _told(data_root) for nearby in _with_neighbours(place)]
 
@@ -21,11 +21,11 @@ def keeping_place(data_root: Path | None = None) -> Path:
     candidates = _told(data_root)
     if data_root is not None or os.environ.get("RESLAB_DATA"):
         return _with_neighbours(candidates[0])[-1]
-    return candidates[-1]  # the temporary one, where the cache takes nothing
+    return candidates[-1]  # the temporary one if the cache is not writable
 
 
 def cifar_in(place: Path, images: str) -> Path | None:
-    """Return the folder or archive of cifar10 or cifar100 in a place, or the place itself where it is one; or None."""
+    """Return the folder or archive of cifar10 or cifar100 in a place, or the place itself if it is one, or None."""
     layouts = [layout for layout in LAYOUTS if layout.images == images]
     if place.is_file():
         owner = next((layout.images for layout in LAYOUTS if layout.archive == place.name), images)
@@ -61,5 +61,5 @@ def _is_unpacked(place: Path, layout: Layout) -> bool:
 
 
 def _caches() -> list[Path]:
-    """Return the user's cache, and a temporary one where that cannot be written."""
+    """Return the user's cache, and a temporary one too if the former is not writable."""
     return [home_cache(), temporary_folder()] if why_unwritable(home_cache()) else [home_cache()]

@@ -1,7 +1,7 @@
 """RandAugment (Cubuk et al. 2020): operations drawn at random, on whole batches of uint8 images.
 
 The 14 operations are those of the paper, section 3, with AutoAugment's ranges (Cubuk et al. 2019, table 6): a magnitude
-of 10 is the end of the range.  Translations go to 10 of 32 pixels, as in AutoAugment's code for CIFAR; pixels from
+of 10 is the end of the range.  Translations go up to 10 of 32 pixels, as in AutoAugment's code for CIFAR; pixels from
 outside the image are grey (128), as in RandAugment's own code.  Each does what Pillow does, in arithmetic that gives
 the same pixels on every device.
 """
@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 GREY = 128
-"""What is put where an image was moved away."""
+"""Fill value where an image was moved away."""
 
 Change = Callable[[Tensor], Tensor]
 
 
 class RandAugment:
-    """The operations at one magnitude, for uint8 images of a height and width."""
+    """The operations at one magnitude, for uint8 images of one height and width."""
 
     def __init__(self, magnitude: float, height: int, width: int, device: torch.device) -> None:
         moved = partial(_Moved, height=height, width=width, device=device)
@@ -54,9 +54,9 @@ class RandAugment:
         self.names = (*signed, *plain)
 
     def __call__(self, pixels: Tensor, words: NDArray[np.uint64]) -> Tensor:
-        """Return the images after the operations that random words, N x operations, stand for.
+        """Return the images after the operations chosen by random words, N x operations.
 
-        A word's remainder by 14 is the operation, its highest bit the direction where there are two.
+        A word modulo 14 is the operation; its highest bit is the direction, if there are two.
         """
         out = pixels.clone()
         for column in words.T:
@@ -69,9 +69,9 @@ class RandAugment:
 
 
 class _Moved:
-    """Pixels taken from other places of the image, the nearest ones: as Pillow's affine transform, in fixed point.
+    """An affine transform by nearest neighbour, as Pillow does it, in fixed point.
 
-    The pixel (x, y) comes from (a x + b y + c, d x + e y + f), from the centres of pixels.
+    The pixel (x, y) comes from (a x + b y + c, d x + e y + f), measured at pixel centres.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class _Moved:
 
 
 def autocontrast(pixels: Tensor) -> Tensor:
-    """Stretch each channel of each image to 0 to 255; one of a single value stays."""
+    """Stretch each channel of each image to 0 to 255; a constant channel stays as it is."""
     values = pixels.int()
     low, high = values.amin((2, 3), keepdim=True), values.amax((2, 3), keepdim=True)
     stretched = (values - low) * 255 // (high - low).clamp(min=1)
@@ -100,18 +100,18 @@ def autocontrast(pixels: Tensor) -> Tensor:
 
 
 def equalize(pixels: Tensor) -> Tensor:
-    """Spread the values of each channel of each image so that they come equally often."""
+    """Equalise the histogram of each channel of each image."""
     rows = pixels.flatten(2).flatten(0, 1).int()
     every = torch.arange(256, dtype=torch.int32, device=pixels.device).expand(len(rows), 256).contiguous()
-    below = torch.searchsorted(rows.sort(1).values, every)  # how many are less
+    below = torch.searchsorted(rows.sort(1).values, every)  # how many values are smaller
     last = rows.amax(1, keepdim=True).long()
-    step = below.gather(1, last) // 255  # all but those of the highest value
+    step = below.gather(1, last) // 255  # of all pixels but those of the highest value
     table = torch.where(step > 0, (step // 2 + below) // step.clamp(min=1), every).clamp(max=255)
     return table.gather(1, rows.long()).reshape(pixels.shape).to(torch.uint8)
 
 
 def solarize(pixels: Tensor, threshold: int) -> Tensor:
-    """Invert the values from the threshold on."""
+    """Invert the values at or above the threshold."""
     return torch.where(pixels.int() < threshold, pixels, 255 - pixels)
 
 
@@ -134,12 +134,12 @@ def contrast(pixels: Tensor, factor: float) -> Tensor:
 
 
 def color(pixels: Tensor, factor: float) -> Tensor:
-    """Blend with the image in greys."""
+    """Blend with the greyscale image."""
     return _blended(_grey(pixels), pixels, factor)
 
 
 def sharpness(pixels: Tensor, factor: float) -> Tensor:
-    """Blend with the image smoothed by 1 1 1, 1 5 1, 1 1 1, all but its border."""
+    """Blend with the image smoothed, except at its border, by the kernel 1 1 1, 1 5 1, 1 1 1."""
     values = pixels.int()
     height, width = values.shape[2:]
     total = 4 * values[:, :, 1:-1, 1:-1]
@@ -157,7 +157,7 @@ def _blended(base: Tensor, pixels: Tensor, factor: float) -> Tensor:
 
 
 def _grey(pixels: Tensor) -> Tensor:
-    """Return the greys of images, N x 1 x H x W: Pillow's weights of red, green and blue, or the mean channel."""
+    """Return images in greyscale, N x 1 x H x W: by Pillow's weights of red, green and blue, or the mean channel."""
     values = pixels.int()
     if values.shape[1] != 3:
         return values.sum(1, keepdim=True) // values.shape[1]
@@ -167,7 +167,7 @@ def _grey(pixels: Tensor) -> Tensor:
 
 
 def _about_centre(angle: float, height: int, width: int) -> tuple[float, float, float, float, float, float]:
-    """Return the matrix of a rotation by an angle in radians, against the clock."""
+    """Return the matrix of a rotation by an angle in radians, anticlockwise."""
     cosine, sine = round(math.cos(angle), 15), round(math.sin(-angle), 15)
     across, down = width / 2, height / 2
     return (

@@ -1,6 +1,6 @@
-"""An image that Pillow has opened, as upright RGB pixels of 8 bits: grey, Lab, transparency and EXIF's turn.
+"""Convert an image opened by Pillow to upright 8-bit RGB: grey, Lab, transparency and EXIF orientation.
 
-Pillow would cut grey values above 255 off and drop transparency.
+Pillow itself would clip grey values above 255 and drop transparency.
 """
 
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ _XYZ_TO_RGB = np.array(
 
 
 def to_rgb(image: "Image") -> "Image":
-    """Return an image in mode RGB: scaled to 8 bits, and laid on white where it is transparent."""
+    """Return an image in mode RGB: scaled to 8 bits, with transparent pixels on white."""
     if image.mode.startswith("I"):
         return _grey(image)
     if image.mode == "LAB":
@@ -39,7 +39,7 @@ def to_rgb(image: "Image") -> "Image":
 
 
 def upright(image: "Image", pixels: "Image") -> "Image":
-    """Turn the pixels as the file's EXIF says; one that cannot be read says nothing."""
+    """Turn the pixels as the file's EXIF orientation says; unreadable EXIF is ignored."""
     from PIL.Image import Transpose
 
     try:
@@ -60,7 +60,7 @@ def upright(image: "Image", pixels: "Image") -> "Image":
 
 
 def undefined_numbers(image: "Image") -> str | None:
-    """Say which numbers an image holds where their black and white are not defined."""
+    """Say which numbers an image holds if their black and white are not defined; else None."""
     tags = getattr(image, "tag_v2", {})
     if image.mode == "F":
         return "floating-point numbers"
@@ -72,7 +72,7 @@ def undefined_numbers(image: "Image") -> str | None:
 
 
 def scale_key(image: "Image") -> None:
-    """Give the transparent grey of a PNG of 2 or 4 bits the scale of its pixels, which Pillow makes 8 bits."""
+    """Scale the transparent grey of a 2- or 4-bit PNG as Pillow scales its pixels: to 8 bits."""
     key = image.info.get("transparency")
     tiles = getattr(image, "tile", [])
     levels = {"L;2": 3, "L;4": 15}.get(str(tiles[0][3])) if image.format == "PNG" and tiles else None
@@ -87,7 +87,7 @@ def _grey(image: "Image") -> "Image":
     white = 2 ** int(tags.get(BITS_PER_SAMPLE, (16,))[0]) - 1
     values = np.asarray(image).astype(np.int64)
     grey = (255 * values + white // 2) // white
-    if tags.get(PHOTOMETRIC) == 0:  # white is zero: Pillow turns that round for 8 bits only
+    if tags.get(PHOTOMETRIC) == 0:  # white is zero: Pillow inverts that for 8 bits only
         grey = 255 - grey
     if (clear := image.info.get("transparency")) is not None:
         grey[values == clear] = 255

@@ -1,4 +1,4 @@
-"""A data set as a run's batches: the one place that knows which kinds of images there are."""
+"""Serve a data set as a run's batches: the one place that knows the kinds of images."""
 
 from dataclasses import dataclass
 
@@ -20,12 +20,12 @@ AnyTrainBatches = TrainBatches | FileTrainBatches | AugmentedBatches
 AnyEvaluationBatches = EvaluationBatches | FileEvaluationBatches
 
 _CPU_BATCH, _CUDA_BATCH = 500, 2_500
-"""Images measured at a time: a processor waits for memory, a card for launches."""
+"""Images evaluated at a time: a CPU waits for memory, a GPU for kernel launches."""
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What a run is trained on, and by name (test, holdout if there is one) what it is measured on."""
+    """What a run is trained on, and what it is evaluated on by name (test, and holdout if there is one)."""
 
     train: AnyTrainBatches
     evaluations: dict[str, AnyEvaluationBatches]
@@ -44,13 +44,13 @@ def serve(run: Run, dataset: AnyDataset, device: torch.device) -> Served:
 
 
 def batches_to_measure(recipe: Recipe, dataset: AnyDataset, device: torch.device) -> AnyEvaluationBatches:
-    """Return the test images as a run of the recipe would be measured on them, without its training batches."""
+    """Return the test images as a run of the recipe would be evaluated on them, without its training batches."""
     parts: Split[AnyImages] = split(dataset, train_share=recipe.train_share, holdout=recipe.holdout)
     return _evaluation_batches(recipe, parts.test, _normaliser(recipe, parts.train), device, None)
 
 
 def unaugmented(run: Run, dataset: AnyDataset, device: torch.device, batch_size: int) -> AnyEvaluationBatches:
-    """Return a run's training images as those that it is measured on are served."""
+    """Return a run's training images served as for evaluation, without augmentation."""
     parts: Split[AnyImages] = split(dataset, train_share=run.recipe.train_share, holdout=run.recipe.holdout)
     return _evaluation_batches(run.recipe, parts.train, _normaliser(run.recipe, parts.train), device, batch_size)
 

@@ -1,4 +1,4 @@
-"""Where images are found: the data set of a name from the data root, or the reason why there is none."""
+"""Load a data set by its name from the data root, or say why it is not there."""
 
 from importlib import import_module
 from pathlib import Path
@@ -14,10 +14,10 @@ from reslab.recipe import Recipe
 
 
 def load(name: str, data_root: Path | None = None) -> Dataset:
-    """Return a data set that its name tells (digits, cifar10, ...), its images in canonical order.
+    """Return a data set identified by its name (digits, cifar10, ...), its images in canonical order.
 
     Files are looked for in `data_root` if given, else where RESLAB_DATA says and then in the user's cache.  Raises
-    `DataError` where there is none, or it is damaged.
+    `DataError` if it is missing or damaged.
     """
     check_name(name)
     loaded = load_any(name, data_root)
@@ -30,8 +30,8 @@ def load_any(
 ) -> Dataset | Folders:
     """Return a data set as `load` does, or the image folder in `data_root`, whose images stay in their files.
 
-    `progress` hears how far their fingerprint has come, which takes a pass over all files the first time.  `images`
-    says which of the user's own arrays are meant (see `Recipe.images`); no code of theirs is run.
+    `progress` reports on their fingerprint, which takes a pass over all files the first time.  `images` says which of
+    the user's own arrays are meant (see `Recipe.images`); none of the user's code is run.
     """
     if is_brought(name):
         return own_images.load(name, images, data_root)
@@ -46,13 +46,13 @@ def load_for(recipe: Recipe, data_root: Path | None = None) -> Dataset | Folders
 
 
 def check_present(name: str, data_root: Path | None = None) -> None:
-    """Raise `DataError` where `load_any` would find no images of this name; none is read."""
+    """Raise `DataError` if `load_any` would find no images of this name; none is read."""
     if known(name).finder is not None and find(name, data_root) is None:
         raise DataError(_missing(name, data_root))
 
 
 def find(name: str, data_root: Path | None = None) -> Path | None:
-    """Return the file or folder that `load_any` would read, or None, also for a set that needs no file."""
+    """Return the file or folder that `load_any` would read; None if there is none or the set needs no file."""
     finder = known(name).finder
     if finder is None:
         return None
@@ -61,7 +61,7 @@ def find(name: str, data_root: Path | None = None) -> Path | None:
 
 
 def check_name(name: str) -> None:
-    """Raise `ResLabError` unless there is a data set that this name tells."""
+    """Raise `ResLabError` unless this name identifies a data set."""
     if name not in named():
         raise ResLabError(f"there is no data set {name!r}; there are {', '.join(named())}{nearest(name, named())}")
 
@@ -72,7 +72,7 @@ def _function(name: str, place: str) -> Any:
     try:
         return getattr(import_module(module), function)
     except (ImportError, AttributeError, ValueError):
-        raise ResLabError(f"ResLab knows of the data set {name}, but not how to read it: no {place!r}") from None
+        raise ResLabError(f"ResLab knows the data set {name}, but not how to read it: there is no {place!r}") from None
 
 
 def _missing(name: str, data_root: Path | None) -> str:

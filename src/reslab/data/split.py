@@ -11,7 +11,7 @@ from reslab.errors import ResLabError
 
 
 class Images(Protocol):
-    """Labelled images, wherever their pixels are."""
+    """Labelled images, whether in memory or in files."""
 
     @property
     def labels(self) -> NDArray[np.int64]: ...
@@ -26,7 +26,7 @@ SomeImages_co = TypeVar("SomeImages_co", bound=Images, covariant=True)
 
 
 class Divided(Protocol[SomeImages_co]):
-    """A data set: training and test images, and its names."""
+    """A data set: its name, training and test images, and class names."""
 
     @property
     def name(self) -> str: ...
@@ -43,7 +43,7 @@ class Divided(Protocol[SomeImages_co]):
 
 @dataclass(frozen=True, slots=True)
 class Split(Generic[AnyImages]):
-    """The images of a run: to train on, to measure on while choosing (if any), and to test on."""
+    """The images of a run: to train on, to validate on (if any), and to test on."""
 
     train: AnyImages
     holdout: AnyImages | None
@@ -51,12 +51,12 @@ class Split(Generic[AnyImages]):
 
 
 def split(dataset: Divided[AnyImages], *, train_share: float = 1.0, holdout: int = 0) -> Split[AnyImages]:
-    """Return `holdout` training images set aside, and `train_share` (0 to 1) of those that remain.
+    """Set aside `holdout` training images, and take `train_share` (0 to 1) of those that remain.
 
-    Each class has its share of both, to within one image where the classes have as many.  With one `holdout`, a
-    smaller share lies wholly inside a larger.  No seed has a say: images are taken in the data set's own order, which
-    for `sources.load` follows their content alone.  Raises `ResLabError` where the hold-out takes all images, or a
-    class is left with none.
+    Both are stratified by class, to within one image per class if the classes are equally large.  With the same
+    `holdout`, a smaller share lies wholly inside a larger.  No seed is involved: images are taken in the data set's own
+    order, which for `sources.load` follows from their content alone.  Raises `ResLabError` if the hold-out takes all
+    images, or a class is left with none.
     """
     labels = dataset.train.labels
     if not 0 < train_share <= 1:
@@ -81,9 +81,9 @@ def split(dataset: Divided[AnyImages], *, train_share: float = 1.0, holdout: int
 
 
 def _stratified(places: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the places in an order whose every beginning has each class in proportion.
+    """Return the places in an order in which every prefix has each class in proportion.
 
-    That is within one image where the classes have as many; of few images, those of large classes come first.
+    That holds to within one image if the classes are equally large; in a short prefix, large classes come first.
     """
     by_class = places[np.argsort(labels[places], kind="stable")]
     classes = labels[by_class]

@@ -1,4 +1,4 @@
-"""What the tags of a TIFF file tell of its numbers and planes, where Pillow reads them wrongly or not at all."""
+"""Detect from a TIFF file's tags the numbers and planes that Pillow reads wrongly or not at all."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,12 +8,12 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-"""How TIFF files begin: of either order of bytes, and of 32 or 64 bits."""
+"""First bytes of TIFF files: either byte order, with 32- or 64-bit offsets."""
 
 BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339
 _COMPRESSION, _PLANES = 259, 284
 _APART, _NOT_COMPRESSED = 2, 1
-"""Values of the tags of planes and compression: each channel by itself, and none."""
+"""Values of the tags for planes and compression: separate planes, and no compression."""
 
 
 def read_tags(path: Path) -> Mapping[int, Any]:
@@ -38,7 +38,7 @@ def is_whole(tags: Mapping[int, Any], num_bytes: int) -> bool:
 
 
 def numbers_in(tags: Mapping[int, Any]) -> str:
-    """Return in words which numbers a TIFF file holds that Pillow does not read; "" where it is not their kind."""
+    """Return in words which numbers a TIFF file holds if Pillow cannot read their kind; else ""."""
     bits, kind = (int(tags.get(tag, (usual,))[0]) for tag, usual in ((BITS_PER_SAMPLE, 1), (SAMPLE_FORMAT, 1)))
     words = {2: "signed numbers", 3: "floating-point numbers", 5: "complex numbers", 6: "complex numbers"}.get(kind)
     if words is None and bits > 16:
@@ -47,7 +47,7 @@ def numbers_in(tags: Mapping[int, Any]) -> str:
 
 
 def is_misread(image: "Image") -> bool:
-    """Say whether a file not yet read is one whose planes Pillow takes for what they are not, without a word."""
+    """Say whether Pillow would silently misread the planes of an opened file that is not yet loaded."""
     tags = getattr(image, "tag_v2", {})
     if tags.get(_PLANES) != _APART:
         return False

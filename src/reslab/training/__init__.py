@@ -1,1 +1,1 @@
-"""Training: the schedule, the step, the loop, evaluation and checkpoints; knows neither images nor networks."""
+"""Training: schedule, step, loop, evaluation and checkpoints; independent of particular images and networks."""

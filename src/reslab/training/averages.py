@@ -1,4 +1,4 @@
-"""An exponential moving average of a network's weights, which is measured and saved in their place."""
+"""An exponential moving average of a network's weights, evaluated and saved in their place."""
 
 import copy
 from contextlib import nullcontext
@@ -12,8 +12,8 @@ from reslab.kernels.linear import one_thread
 class Averages:
     """A network whose weights and statistics follow those of another (Polyak and Juditsky 1992).
 
-    At each update a value becomes decay x itself + (1 - decay) x the other's; it starts as the other's.  Counts are
-    those of the other.  `module` is the network that follows; it is never trained.
+    At each update a value becomes decay x itself + (1 - decay) x the other's; it starts as the other's.  Integers are
+    copied.  `module` is the network that follows; it is never trained.
     """
 
     def __init__(self, module: nn.Module, decay: float) -> None:
@@ -25,9 +25,9 @@ class Averages:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Follow the other network by one iteration; the device is not read.
+        """Follow the other network by one iteration, without reading from the device.
 
-        On a processor one thread does it: the bits do not depend on their number.
+        On a CPU this uses one thread, so that the bits do not depend on the number of threads.
         """
         own, others = (list(values) for values in zip(*self._followed, strict=True))
         with one_thread() if own[0].device.type == "cpu" else nullcontext():

@@ -1,8 +1,9 @@
-"""Checkpoints: a training's state on disk, whole or not at all, and checked when it is read back.
+"""Checkpoints: a training's state on disk, written atomically and verified when it is read back.
 
-Each checkpoint is a folder named by its iteration, with weights, what the optimiser keeps, and the averaged weights if
-the recipe has them, in safetensors, the rest in state.json, and a manifest of SHA-256 sums that is written last:
-without it, the folder does not count.  The newest two are kept: an older one goes when a newer one is complete.
+Each checkpoint is a folder named by its iteration.  It holds the weights, the optimiser's state and the averaged
+weights, if the recipe has them, in safetensors, the rest in state.json, and a manifest of SHA-256 sums that is written
+last: without it, the folder does not count.  The newest two are kept: older ones are removed once a newer one is
+complete.
 """
 
 import hashlib
@@ -29,7 +30,7 @@ from reslab.training.step import Totals
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A checkpoint read back and checked."""
+    """A checkpoint read back and verified."""
 
     weights: Mapping[str, Tensor]
     momentum: Mapping[str, Tensor]
@@ -45,13 +46,13 @@ class Saved:
 def save_checkpoint(folder: Path, state: State) -> Path:
     """Write the state below `folder` and remove all but the newest two; return the new checkpoint's folder."""
     for rest in folders(folder):
-        if not (rest / MANIFEST).exists():  # its writing was cut short
+        if not (rest / MANIFEST).exists():  # it was interrupted while written
             shutil.rmtree(rest)
     before = [order(path)[1] for path in folders(folder) if order(path)[0] == state.iteration]
     path = folder / (f"{state.iteration:09d}" + (f".{before[-1] + 1}" if before else ""))
     try:
         path.mkdir()
-    except FileNotFoundError:  # the first checkpoint; no folder above is made: that of a run which was removed stays so
+    except FileNotFoundError:  # the first checkpoint; no parents: a removed run's folder stays removed
         folder.mkdir()
         path.mkdir()
     contents = {
@@ -75,22 +76,24 @@ def save_checkpoint(folder: Path, state: State) -> Path:
     write_whole(path / MANIFEST, json.dumps(manifest, indent=1).encode())
     sync_folder(folder)
     for old in folders(folder)[:-2]:
-        (old / MANIFEST).unlink(missing_ok=True)  # first: what a kill leaves of the folder must not count
+        (old / MANIFEST).unlink(
+            missing_ok=True
+        )  # first, so that what is left of the folder if we are killed does not count
         shutil.rmtree(old, ignore_errors=True)
     return path
 
 
 def load_checkpoint(folder: Path) -> Saved | None:
-    """Read the newest whole checkpoint below `folder`; None where none was ever completed.
+    """Read the newest intact checkpoint below `folder`; return None if none was ever completed.
 
-    An older one serves where the newest is damaged.  Raises `CheckpointError` if all complete ones are, and
-    `UnreadableError` where the system did not let one be read.
+    If the newest is damaged, an older one is used.  If none can be used, raises `UnreadableError` if the system did not
+    let one be read, else `CheckpointError`.
     """
     problems = []
     unread: UnreadableError | None = None
     for path in reversed(folders(folder)):
         if not (path / MANIFEST).exists():
-            continue  # its writing was cut short
+            continue  # it was interrupted while written
         try:
             with reading(path):
                 return _read(path)
@@ -110,9 +113,9 @@ def load_checkpoint(folder: Path) -> Saved | None:
 
 
 def restore(state: State, saved: Saved) -> None:
-    """Put a saved training into a fresh `state` of the same recipe.
+    """Restore a saved training into a fresh `state` of the same recipe.
 
-    Raises `CheckpointError` where it is none of this recipe; then nothing was changed.
+    Raises `CheckpointError`, and changes nothing, if it is not of this recipe.
     """
     check_fits(state, saved)
     state.module.load_state_dict(dict(saved.weights))
@@ -127,7 +130,7 @@ def restore(state: State, saved: Saved) -> None:
 
 
 def check_fits(state: State, saved: Saved) -> None:
-    """Raise `CheckpointError` where a saved training is none of this recipe, or of this network."""
+    """Raise `CheckpointError` if a saved training is not of this recipe or network."""
     if (state.averages is None) != (saved.averages is None):
         raise CheckpointError("the checkpoint is not of this recipe: only one of the two averages its weights")
     _check_weights(state.module, saved.weights)
@@ -138,7 +141,7 @@ def check_fits(state: State, saved: Saved) -> None:
 
 
 def tensors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return named tensors as safetensors wants them: on the CPU, laid out plainly, none sharing another's memory."""
+    """Return named tensors as safetensors expects them: on the CPU, contiguous, sharing no memory."""
     return {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
 
 

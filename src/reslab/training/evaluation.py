@@ -1,4 +1,4 @@
-"""Loss, error and confusion of a network on images, in one pass."""
+"""Loss, error and confusion matrix of a network on images, in one pass."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from reslab.training.hardware import arithmetic, evaluating_precision
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What a network does on a set of images: mean loss in nats, and counts of (true class, predicted class)."""
+    """A network's results on a set of images: mean loss in nats, and counts of (true class, predicted class)."""
 
     loss: float
     confusion: tuple[tuple[int, ...], ...]
@@ -25,12 +25,12 @@ class Evaluation:
 
     @property
     def num_wrong(self) -> int:
-        """Images not put in their class."""
+        """Images assigned to a wrong class."""
         return self.num_images - sum(row[i] for i, row in enumerate(self.confusion))
 
     @property
     def error(self) -> float:
-        """Share of images not put in their class, in percent."""
+        """Share of images assigned to a wrong class, in percent."""
         return 100 * self.num_wrong / self.num_images
 
     @property
@@ -39,7 +39,7 @@ class Evaluation:
         return tuple(100 * (sum(row) - row[i]) / sum(row) if sum(row) else None for i, row in enumerate(self.confusion))
 
     def __add__(self, other: "Evaluation") -> "Evaluation":
-        """Return what the network does on both sets of images together."""
+        """Return the network's results on both sets of images together."""
         total = self.loss * self.num_images + other.loss * other.num_images
         confusion = tuple(
             tuple(one + two for one, two in zip(row, more, strict=True))
@@ -51,7 +51,7 @@ class Evaluation:
 def evaluate(module: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, precision: str) -> Evaluation:
     """Evaluate a network, in evaluation mode, on batches of images N x C x H x W and labels N.
 
-    The device is read once, at the end.  The module is left in the mode it was found in.
+    The device is read once, at the end.  The module's mode is restored.
     """
     loss: Tensor | None = None
     confusion: Tensor | None = None
@@ -74,7 +74,7 @@ def predict(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return labels, predicted classes (int64 of N) and the probability of each prediction (float32 of N), on the CPU.
 
-    Batches and modes are as with `evaluate`.
+    Batches and modes are as in `evaluate`.
     """
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
     with _evaluating(module):
@@ -87,14 +87,14 @@ def predict(
 
 
 def outputs(module: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, precision: str) -> Tensor:
-    """Return the outputs, float32 of N x classes, on the CPU; batches and modes are as with `evaluate`."""
+    """Return the outputs, float32 of N x classes, on the CPU; batches and modes are as in `evaluate`."""
     with _evaluating(module):
         return torch.cat([_outputs(module, images, precision) for images, _ in batches]).cpu()
 
 
 @contextmanager
 def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Have the network in evaluation mode, and then in the mode it was found in; nothing is differentiated."""
+    """Keep the network in evaluation mode without gradients, then restore its mode."""
     was_training = module.training
     module.eval()
     try:
@@ -112,5 +112,5 @@ def _outputs(module: nn.Module, images: Tensor, precision: str) -> Tensor:
 
 
 def _one_hot(labels: Tensor, classes: Tensor) -> Tensor:
-    # By comparison: torch's own one_hot reads the device, and a histogram on it adds in a random order.
+    # By comparison: torch's own one_hot reads the device, and a histogram on the device adds in a random order.
     return (labels[:, None] == classes).float()

@@ -1,4 +1,4 @@
-"""What this machine computes with, and how: device, fast precision, streams, the same bits for a seed, memory, name."""
+"""Hardware and how to compute on it: device, fast precision, streams, determinism, memory, name."""
 
 import contextlib
 import ctypes
@@ -19,7 +19,7 @@ from reslab.recipe import unhandled
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """Return the device called auto, cpu, cuda, cuda:1 or mps; auto is the first of cuda, mps, cpu that is here."""
+    """Return the device called auto, cpu, cuda, cuda:1 or mps; auto is the first available of cuda, mps, cpu."""
     check_device(name)
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -35,14 +35,14 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def fast_precision(device: torch.device) -> str:
-    """Return bf16 where the processor multiplies it natively (AVX-512 bf16, AMX, NVIDIA from Ampere on), else fp32."""
+    """Return bf16 if the hardware multiplies it natively (AVX-512 BF16, AMX, NVIDIA from Ampere on), else fp32."""
     if device.type == "cuda":
         return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp32"
     return cpu_precision() if device.type == "cpu" else "fp32"
 
 
 def arithmetic(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    """Return the context in which a network computes in `precision`; weights stay fp32 in both."""
+    """Return a context in which a network computes in `precision`; weights stay fp32 in either."""
     match precision:
         case "bf16":
             return torch.autocast(device.type, torch.bfloat16)
@@ -52,14 +52,14 @@ def arithmetic(device: torch.device, precision: str) -> AbstractContextManager[o
 
 
 def evaluating_precision(device: torch.device, precision: str) -> str:
-    """Return the precision, but fp32 for bf16 on an x86 processor that only emulates it, ten times as slowly."""
+    """Return the precision, but fp32 in place of bf16 on an x86 CPU that only emulates it, ten times as slowly."""
     is_x86 = device.type == "cpu" and platform.machine() in ("x86_64", "AMD64")
     emulates = precision == "bf16" and is_x86 and cpu_precision() == "fp32"
     return "fp32" if emulates else precision
 
 
 def stream_of_its_own(device: torch.device) -> "torch.cuda.Stream | None":
-    """Return a new stream of a CUDA device, whose work runs beside that of others; None elsewhere."""
+    """Return a new stream of a CUDA device, which runs concurrently with others; None elsewhere."""
     return torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
 
@@ -69,21 +69,21 @@ def stream_of_this_thread(device: torch.device) -> "torch.cuda.Stream | None":
 
 
 def on_stream(stream: "torch.cuda.Stream | None") -> AbstractContextManager[object]:
-    """Return the context in which work goes to a stream, if there is one."""
+    """Return a context in which work goes to a stream, if there is one."""
     return contextlib.nullcontext() if stream is None else torch.cuda.stream(stream)
 
 
 def most_threads() -> int:
-    """Return the threads to compute with at most: torch's own choice, within what a container's limit leaves.
+    """Return the most threads to compute with: torch's own choice, within a container's limit.
 
-    Who sets OMP_NUM_THREADS has chosen.
+    OMP_NUM_THREADS overrides the limit.
     """
     threads = torch.get_num_threads()
     return threads if "OMP_NUM_THREADS" in os.environ else min(threads, usable_cores())
 
 
 def make_deterministic() -> None:
-    """Let the same seed give the same bits: no algorithm that is chosen by timing or adds in a random order."""
+    """Make the same seed give the same bits: allow no algorithm that is chosen by timing or adds in a random order."""
     for name, value in _EXACT.items():
         os.environ.setdefault(name, value)
     # `use_deterministic_algorithms` would import torch's compiler, which takes two seconds.
@@ -96,49 +96,48 @@ def make_deterministic() -> None:
 
 
 def _set_compiler(exact: bool) -> None:
-    """Let torch's compiler choose by timing no more, or again, if something has imported it."""
+    """Forbid torch's compiler to choose by timing, or allow it again, if something has imported it."""
     if (compiler := sys.modules.get(_COMPILER)) is not None:
         compiler.deterministic = exact  # type: ignore[attr-defined]
 
 
 _COMPILER = "torch._inductor.config"
 _EXACT = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "TORCHINDUCTOR_DETERMINISTIC": "1"}
-"""What cuBLAS, and torch's compiler where a user's network has itself compiled, read from the environment."""
+"""Environment variables read by cuBLAS and, if a user's network is compiled, by torch's compiler."""
 
 
 @contextmanager
 def deterministic() -> Iterator[None]:
-    """Compute as `make_deterministic` has it, and set everything back; side by side in threads, the last one does."""
+    """Compute as after `make_deterministic`, then restore all settings; of several threads, the last restores them."""
     with _DETERMINISM.held():
         yield
 
 
 @contextmanager
 def keeping_freed_memory() -> Iterator[None]:
-    """Keep what is freed as `keep_freed_memory` does, and then no more; side by side in threads, the last one does."""
+    """Keep freed memory as `keep_freed_memory` does, then stop; of several threads, the last one to leave stops it."""
     with _ALLOCATOR.held():
         yield
 
 
 def keep_freed_memory() -> None:
-    """Let the C library keep what is freed, where it is glibc's: a training step asks for the same memory again.
+    """Let glibc, if it is the C library, keep freed memory: each training step requests the same memory again.
 
-    Otherwise each step hands its maps back to the system and gets them again page by page, which took a third of
-    the time of a step of ResNet-20.
+    Otherwise each step returns its mappings to the system and gets them back page by page, which took a third of the
+    time of a ResNet-20 step.
     """
     _set_allocator(mmap_threshold=32 << 20, trim_threshold=1 << 30)  # the former is the most that glibc takes
 
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-"""glibc's names of what `mallopt` sets (malloc.h)."""
+"""Parameters of glibc's `mallopt` (malloc.h)."""
 
 _GLIBC_THRESHOLD = 128 << 10
-"""Both thresholds of glibc where nobody sets them.  They cannot be read; nor can they be made to grow again by
-themselves, as they do until they are first set."""
+"""glibc's default for both thresholds.  They cannot be read, and once set they no longer adjust themselves."""
 
 
 def _set_allocator(*, mmap_threshold: int, trim_threshold: int) -> bool:
-    """Set glibc's thresholds, in bytes; return False where the C library is another."""
+    """Set glibc's thresholds, in bytes; return False if the C library is not glibc."""
     if platform.libc_ver()[0] != "glibc":
         return False
     library = ctypes.CDLL(None)
@@ -155,10 +154,10 @@ def _free_memory_again() -> None:
 
 
 class _Held:
-    """A setting of the whole process, made when the first thread needs it and undone when the last one has done."""
+    """A process-wide setting, made when the first thread needs it and undone when the last one is done."""
 
     def __init__(self, make: Callable[[], Callable[[], None]]) -> None:
-        """Take what makes the setting and returns what undoes it."""
+        """Take a function that makes the setting and returns a function that undoes it."""
         self._make = make
         self._lock = threading.Lock()
         self._holders = 0
@@ -208,12 +207,12 @@ _DETERMINISM, _ALLOCATOR = _Held(_hold_determinism), _Held(_hold_memory)
 
 
 def device_name(device: torch.device) -> str:
-    """Return the name of the processor or graphics card, for people."""
+    """Return the name of the CPU or GPU for readers."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
 
 
 def peak_memory_bytes(device: torch.device) -> int:
-    """Return the most memory taken so far: the card's on CUDA, otherwise this process's resident set."""
+    """Return the peak memory so far: on CUDA torch's allocations on the GPU, else this process's resident set."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

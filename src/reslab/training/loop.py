@@ -1,7 +1,7 @@
-"""The loop: iterations and epochs of a training as a stream of records, from any iteration on.
+"""The training loop: iterations and epochs as a stream of events, starting at any iteration.
 
-It touches no disk and asks no clock but the one it is given; who consumes the stream decides what is
-written, when a checkpoint is taken and when to stop.
+It does not touch the disk and reads only the clock that it is given; the consumer of the stream decides what to write,
+when to take a checkpoint and when to stop.
 """
 
 import math
@@ -26,21 +26,22 @@ Batches = Iterable[tuple[Tensor, Tensor]]
 
 
 class TrainingImages(Protocol):
-    """Augmented batches of the training images, the same for the same epoch whenever they are asked for.
+    """Augmented batches of the training images, always the same for the same epoch.
 
-    A batch comes in two parts: which images they are and how they are augmented, and the work on the device.
+    A batch is made in two steps: the draw says which images it has and how they are augmented, and `render` makes it on
+    the device.
     """
 
     @property
     def num_images(self) -> int:
-        """Images of an epoch."""
+        """Images per epoch."""
 
     @property
     def num_batches(self) -> int:
-        """Batches of an epoch."""
+        """Batches per epoch."""
 
     def draws(self, epoch: int, start: int = 0) -> Iterator[Draw]:
-        """Yield what the batches of an epoch (from 0) are made from, leaving out the first `start`."""
+        """Yield the draws of an epoch's batches (epochs count from 0), skipping the first `start`."""
 
     @property
     def render(self) -> Render:
@@ -49,7 +50,7 @@ class TrainingImages(Protocol):
 
 @dataclass(slots=True)
 class State:
-    """A training at some iteration: all that is needed to go on as if it had never stopped."""
+    """A training at some iteration: all that is needed to resume it as if it had never stopped."""
 
     module: nn.Module
     optimiser: torch.optim.Optimizer
@@ -57,36 +58,36 @@ class State:
     totals: Totals
     warming: bool
     averages: Averages | None = None
-    """What is measured and saved in place of the trained weights, where the recipe averages them."""
+    """Evaluated and saved in place of the trained weights, if the recipe averages them."""
     iteration: int = 0
     """Completed iterations."""
     rate: float = 0.0
-    """Learning rate of the last of them."""
+    """Learning rate of the last completed iteration."""
     seconds: float = 0.0
     """Time spent on training in the epoch so far."""
 
     def tensors(self) -> tuple[Tensor, ...]:
-        """Return all that a step changes on the device, but for the totals."""
+        """Return everything that a step changes on the device, except the totals."""
         modules = [self.module] if self.averages is None else [self.module, self.averages.module]
         values = (value for module in modules for value in (*module.parameters(), *module.buffers()))
         return (*values, *optimiser_state(self.module, self.optimiser).values())
 
     @property
     def measured(self) -> nn.Module:
-        """The network that is measured and saved: the averaged one if there is one, else the trained one."""
+        """The network that is evaluated and saved: the averaged one if there is one, else the trained one."""
         return self.module if self.averages is None else self.averages.module
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """An iteration is over."""
+    """An iteration has ended."""
 
     iteration: int
 
 
 @dataclass(frozen=True, slots=True)
 class EpochRecord:
-    """An epoch is over: what it gave.  Errors in percent, losses in nats; None where a loss is not finite."""
+    """The results of an epoch that has ended.  Errors in percent, losses in nats; None if a loss is not finite."""
 
     epoch: int
     iteration: int
@@ -94,9 +95,9 @@ class EpochRecord:
     train_loss: float | None
     train_error: float
     measured: Mapping[str, float | None] = field(default_factory=dict)
-    """Loss and error of each evaluation by name, as in test_loss, test_error."""
+    """Loss and error of each evaluation by name, e.g. test_loss and test_error."""
     weight_norm: float | None = None
-    """Euclidean norm of the weights of all convolutions, biases left out."""
+    """Euclidean norm of the weights of all convolutions, without biases."""
     seconds: float = 0.0
     images_per_second: float = 0.0
 
@@ -117,7 +118,7 @@ class EpochRecord:
 
 @dataclass(frozen=True, slots=True)
 class Diverged:
-    """The loss of the iteration after `iteration` completed ones was not finite; nothing was updated with it."""
+    """The loss of the iteration after `iteration` completed ones was not finite; nothing was updated by it."""
 
     epoch: int
     iteration: int
@@ -125,7 +126,7 @@ class Diverged:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """Something that a user should know of how the training goes; it changes no number."""
+    """Something that a user should know about the training; it does not affect the results."""
 
     iteration: int
     words: str
@@ -157,7 +158,7 @@ def start(
 
 
 def make_step(state: State, recipe: Recipe, render: Render, device: torch.device) -> DirectStep:
-    """Return the step that trains `state`, whose weights, momentum and totals it keeps; on CUDA it is recorded."""
+    """Return the step that trains `state`, updating its weights, momentum and totals; on CUDA it is recorded."""
     step = TrainingStep(
         state.module,
         state.optimiser,
@@ -182,20 +183,20 @@ def train(
     clock: Callable[[], float],
     chance: int | None = None,
 ) -> Iterator[Event]:
-    """Train from where `state` stands to the end of its schedule, changing it in place.
+    """Train from the current iteration of `state` to the end of its schedule, changing it in place.
 
-    `chance` is the seed of a network that draws random numbers as it computes, as dropout does: torch's global
-    generators then start each iteration from a stream of its own, so that a resumed training draws the same.
+    `chance` is a seed for a network that draws random numbers as it computes, as dropout does: torch's global
+    generators are then seeded anew for each iteration, so that a resumed training draws the same numbers.
 
-    Yields a `Tick` after each iteration, an `EpochRecord` after each epoch, a `Remark` where there is one, and at a
-    loss that is not finite a `Diverged`, which is the last.  At each event, and while the evaluations are iterated
-    over, the state is whole, so that it can be saved.
+    Yields a `Tick` after each iteration but the last of an epoch, an `EpochRecord` after each epoch, a `Remark` if
+    there is one, and, if a loss is not finite, a final `Diverged`.  At each event, and while the evaluations are
+    iterated over, the state is consistent, so that it can be saved.
     """
     schedule = state.schedule
     step = make_step(state, recipe, images.render, device)
     finish = partial(_finish_epoch, state, evaluations, recipe.precision, clock)
     if schedule.ends_epoch(state.iteration) and state.totals.images:
-        yield finish()  # the training stopped after the epoch's last iteration, before its figures were made
+        yield finish()  # the training stopped after the epoch's last iteration, before its record was made
     while state.iteration < schedule.num_iterations:
         epoch, done = divmod(state.iteration, schedule.iterations_per_epoch)
         state.module.train()
@@ -217,10 +218,10 @@ def train(
             if state.iteration == schedule.epoch_end(epoch):
                 break
             yield Tick(state.iteration)
-            if device.type != "cuda":  # a card works on while whoever hears of the tick does something else
+            if device.type != "cuda":  # a GPU works on while the consumer handles the tick
                 last = clock()
         last = clock()
-        stopped = state.totals.stopped.item()  # where the card is waited for
+        stopped = state.totals.stopped.item()  # waits for the GPU
         state.seconds += clock() - last
         if stopped:
             updates = int(state.totals.updates.item())
@@ -265,8 +266,8 @@ def _finish_epoch(
 def weight_norm(module: nn.Module) -> float:
     """Return the Euclidean norm of the weights of all convolutions together.
 
-    Where batch norm follows a convolution its weights act by their direction alone, and a step of rate r turns them as
-    one of r / norm^2 would turn weights of norm 1 (van Laarhoven 2017).
+    If batch norm follows a convolution, only the direction of its weights matters, and a step at rate r turns them as
+    one at r / norm^2 would turn weights of norm 1 (van Laarhoven 2017).
     """
     squares = 0.0
     for layer in module.modules():

@@ -1,4 +1,4 @@
-"""Stochastic gradient descent, Muon and Adam as a recipe describes them, and what they keep by parameter name."""
+"""SGD, Muon and Adam as a recipe specifies them, and their state by parameter name."""
 
 import copy
 import inspect
@@ -16,9 +16,9 @@ from reslab.recipe import Recipe, unhandled
 
 
 def make_optimiser(module: nn.Module, recipe: Recipe, sides: tuple[int, int] = (32, 32)) -> torch.optim.Optimizer:
-    """Return the optimiser over the module's parameters; with decay_scope "weights", biases and norms do not decay.
+    """Return the optimiser of the module's parameters; with decay_scope "weights", biases and norms do not decay.
 
-    `sides` are the height and width of the images that it trains on.  What it keeps from step to step starts from 0.
+    `sides` are the height and width of the training images.  The optimiser's state starts at 0.
     """
     decays = _DECAYS[recipe.decay_scope]
     decayed: list[nn.Parameter] = []
@@ -47,9 +47,9 @@ def make_optimiser(module: nn.Module, recipe: Recipe, sides: tuple[int, int] = (
 
 
 def _start_from_zero(optimiser: torch.optim.Optimizer) -> None:
-    """Make now, as zeros, what torch makes at a parameter's first gradient: the steps are the same.
+    """Create the state now, as zeros, that torch creates at a parameter's first gradient: the steps are the same.
 
-    A first gradient may come at any step, where a network skips parts at random; there torch's fused SGD fails, and a
+    In a network that skips parts at random a first gradient may come at any step; torch's fused SGD fails then, and a
     recorded step would start anew whenever it is replayed.
     """
     for group in optimiser.param_groups:
@@ -76,10 +76,10 @@ _DECAYS: dict[str, Callable[[nn.Parameter], bool]] = {
 
 
 def inner_convolutions(module: nn.Module, sides: tuple[int, int] = (32, 32)) -> list[nn.Parameter]:
-    """Return the weights that Muon trains: of the 3x3 convolutions but the first whose output a batch norm takes.
+    """Return the weights that Muon trains: those of 3x3 convolutions, except the first, that feed batch norm directly.
 
-    There the size of the weights plays no part.  It does where the output is added to something first, as that of the
-    last convolution of a pre-activation block.
+    Their scale does not matter.  It does if the output is first added to something, as that of the last convolution of
+    a pre-activation block is.
     """
     followed = normed_convolutions(module, sides)
     return [
@@ -93,10 +93,10 @@ def inner_convolutions(module: nn.Module, sides: tuple[int, int] = (32, 32)) -> 
 
 
 def normed_convolutions(module: nn.Module, sides: tuple[int, int]) -> set[str]:
-    """Return the names of the convolutions whose output goes to a batch norm as it is, without the first.
+    """Return the names of the convolutions that feed a batch norm directly, except the first convolution.
 
-    An image of this height and width passes a copy of the network.  A network that cannot do that raises
-    `ResLabError`.
+    To find them, an image of this height and width is passed through a copy of the network.  Raises `ResLabError` if
+    that fails.
     """
     twin = copy.deepcopy(module).float().cpu().eval()
     names = {part: name for name, part in twin.named_modules()}
@@ -131,9 +131,9 @@ def normed_convolutions(module: nn.Module, sides: tuple[int, int]) -> set[str]:
 
 
 def _bare(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a method of torch's optimisers without what they wrap it in, which imports torch's compiler.
+    """Return a method of torch's optimisers without its wrapper, which imports torch's compiler.
 
-    That takes as long as importing all the rest of torch, and nothing here is compiled by it.
+    That import takes as long as the rest of torch, and nothing here is compiled.
     """
     bare: Callable[..., Any] = torch.no_grad()(inspect.unwrap(method))
     return bare
@@ -145,29 +145,29 @@ class _Bare(torch.optim.Optimizer):
 
 
 class SGD(_Bare, torch.optim.SGD):
-    """Torch's SGD, as `_bare` has it."""
+    """Torch's SGD without the wrappers that `_bare` removes."""
 
     step = _bare(torch.optim.SGD.step)
 
 
 class Adam(_Bare, torch.optim.Adam):
-    """Torch's Adam, as `_bare` has it."""
+    """Torch's Adam without the wrappers that `_bare` removes."""
 
     step = _bare(torch.optim.Adam.step)
 
 
 class AdamW(_Bare, torch.optim.AdamW):
-    """Torch's AdamW, as `_bare` has it."""
+    """Torch's AdamW without the wrappers that `_bare` removes."""
 
     step = _bare(torch.optim.AdamW.step)
 
 
 class Muon(SGD):
-    """SGD, but for some convolutions Muon (Jordan et al. 2024): momentum, orthogonalised, as the direction of the step.
+    """SGD, but Muon (Jordan et al. 2024) for some convolutions: the step's direction is the orthogonalised momentum.
 
-    A batch norm follows each of these convolutions, so that the size of their weights plays no part: before
-    every step they are brought to the size of an orthogonal matrix, and the rate is the share by which a step turns
-    them.  They do not decay.
+    A batch norm follows each of these convolutions, so that the scale of their weights does not matter: before every
+    step they are scaled to the norm of an orthogonal matrix, and the rate is the fraction by which a step turns them.
+    They do not decay.
     """
 
     def __init__(self, groups: list[dict[str, Any]], convolutions: Sequence[nn.Parameter], recipe: Recipe) -> None:
@@ -175,18 +175,18 @@ class Muon(SGD):
         self._ratio = recipe.muon_rate / recipe.learning_rate
         self._momentum = recipe.muon_momentum
         self._alike: dict[tuple[int, int], list[nn.Parameter]] = {}
-        for weight in convolutions:  # those of one shape are worked on as one batch of matrices
+        for weight in convolutions:  # weights of one shape are processed as one batch of matrices
             self._alike.setdefault((len(weight), weight[0].numel()), []).append(weight)
             self.state[weight] = {_MOMENTUM: torch.zeros_like(weight)}
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Update all parameters at the rate that was set last."""
+        """Update all parameters at the current rate."""
         gradients = {
             weight: weight.grad for weights in self._alike.values() for weight in weights if weight.grad is not None
         }
         for weight in gradients:
-            weight.grad = None  # SGD passes over what has none
+            weight.grad = None  # SGD skips parameters without one
         super().step(closure)
         for shape, weights in self._alike.items():
             if turned := [weight for weight in weights if weight in gradients]:
@@ -209,7 +209,7 @@ class Muon(SGD):
         direction *= to_size(direction)
         rate = self._ratio * self.param_groups[0]["lr"]
         after = weight_before * to_size(weight_before) - rate * direction
-        # As fused SGD does: no update where the loss was not finite, without asking the host.
+        # As in fused SGD: no update if the loss was not finite, without a host sync.
         stopped: Tensor | None = getattr(self, "found_inf", None)
         if stopped is not None:
             after = torch.where(stopped > 0, weight_before, after)
@@ -220,7 +220,7 @@ class Muon(SGD):
 
 
 def orthogonalised(matrices: Tensor) -> Tensor:
-    """Return the nearest orthogonal matrices, N x rows x columns, roughly: singular values from 0.7 to 1.2.
+    """Return approximately the nearest orthogonal matrices, N x rows x columns: singular values from 0.7 to 1.2.
 
     Five steps of the quintic Newton-Schulz iteration with the coefficients of Jordan et al. 2024.
     """
@@ -252,9 +252,10 @@ def _adam(module: nn.Module, recipe: Recipe) -> dict[str, Any]:
 
 
 def clip_gradients(module: nn.Module, most: float) -> None:
-    """Scale the gradients of all parameters so that their norm together is `most` at most (Pascanu et al. 2013).
+    """Scale the gradients of all parameters so that their joint norm is at most `most` (Pascanu et al. 2013).
 
-    The device is not read.  On a processor the norm is summed on one thread: the bits do not depend on their number.
+    The device is not read.  On a CPU the norm is summed on one thread, so that the bits do not depend on the number of
+    threads.
     """
     parameters = list(module.parameters())
     with one_thread() if parameters[0].device.type == "cpu" else nullcontext():
@@ -271,17 +272,17 @@ def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
 
 
 def hold_rate_on(device: torch.device, optimiser: torch.optim.Optimizer) -> None:
-    """Keep the learning rate as a tensor on the device, where a recorded step reads it whenever it is replayed."""
+    """Keep the learning rate as a tensor on the device, where a recorded step reads it at every replay."""
     rate = torch.tensor(optimiser.param_groups[0]["lr"], dtype=torch.float32, device=device)
     for group in optimiser.param_groups:
         group["lr"] = rate
 
 
 def optimiser_state(module: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return what the optimiser keeps from step to step of what it trains: nothing for SGD without momentum.
+    """Return the optimiser's state for the module's parameters: nothing for SGD without momentum.
 
-    The momentum of SGD and Muon goes by the parameter's name; Adam's means by that and what they are, as in
-    conv1.weight/exp_avg, its count of steps included.
+    The momentum of SGD and Muon is keyed by the parameter's name; Adam's means and step count by the name and what they
+    are, e.g. conv1.weight/exp_avg.
     """
     return {
         name if key == _MOMENTUM else f"{name}/{key}": value
@@ -292,9 +293,9 @@ def optimiser_state(module: nn.Module, optimiser: torch.optim.Optimizer) -> dict
 
 
 def check_optimiser_state(module: nn.Module, optimiser: torch.optim.Optimizer, values: Mapping[str, Tensor]) -> None:
-    """Raise `CheckpointError` where these are not of what `optimiser_state` gives for this network and optimiser.
+    """Raise `CheckpointError` unless the values fit what `optimiser_state` gives for this network and optimiser.
 
-    Some may be missing: ResLab used to keep nothing of a parameter that had had no gradient yet.
+    Some may be missing: ResLab used to keep nothing for a parameter without a gradient so far.
     """
     kept = optimiser_state(module, optimiser)
     if not values.keys() <= kept.keys():
@@ -305,7 +306,7 @@ def check_optimiser_state(module: nn.Module, optimiser: torch.optim.Optimizer, v
 
 
 def load_optimiser_state(module: nn.Module, optimiser: torch.optim.Optimizer, values: Mapping[str, Tensor]) -> None:
-    """Put back what `optimiser_state` gave, into a new optimiser; raise `CheckpointError` where it does not fit."""
+    """Load what `optimiser_state` gave into a new optimiser; raise `CheckpointError` if it does not fit."""
     check_optimiser_state(module, optimiser, values)
     kept = optimiser_state(module, optimiser)
     for name, value in values.items():
@@ -313,7 +314,7 @@ def load_optimiser_state(module: nn.Module, optimiser: torch.optim.Optimizer, va
 
 
 _LEAST_NORM = 1e-12
-"""What the norm of a gradient or weight that is zero counts as."""
+"""Lower bound on the norm of a gradient or weight, in case it is zero."""
 
 _MOMENTUM = "momentum_buffer"
-"""What torch calls the momentum of SGD; it was the only thing kept when the first checkpoints were written."""
+"""Torch's name for the momentum of SGD; the first checkpoints held no other state."""

@@ -1,7 +1,7 @@
-"""A training step recorded once, as a CUDA graph, and replayed: one call in place of some hundred launches.
+"""A training step recorded once as a CUDA graph and replayed: one call in place of about a hundred launches.
 
-On a graphics card these networks wait for the launches of their kernels, not for arithmetic.  What is recorded
-begins with the pixels and ends with the updated weights; the host only says which images are next, and at which rate.
+On a GPU these networks are bound by kernel launches, not by arithmetic.  The recording spans everything from the pixels
+to the updated weights; the host only says which images are next, and at which rate.
 """
 
 import contextlib
@@ -20,24 +20,24 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from reslab.training.step import Totals, TrainingStep
 
 Draw = tuple[Tensor, ...]
-"""What a batch is made from."""
+"""What a batch is rendered from."""
 Render = Callable[..., tuple[Tensor, Tensor]]
 """Makes images N x C x H x W and labels N from a draw."""
 Recorder = Callable[[Callable[[], None]], Callable[[], None]]
-"""Records what a function does on the device, without doing it; returns what does it."""
+"""Records what a function does on the device without doing it; returns a function that does it."""
 
 ATTEMPTS = 3
-"""Times that a recording is tried."""
+"""Attempts at a recording."""
 
 _RECORDING = threading.Lock()
-"""Recording waits for the whole device, which nothing else that is being recorded may meet."""
+"""Held while recording, which synchronises the whole device and must not overlap another recording."""
 
 
 class DirectStep:
-    """Batches made and trained on, one operation after the other."""
+    """Renders batches and trains on them, one operation after the other."""
 
     remark: str | None = None
-    """What a user should know of how the steps are done, until it has been told."""
+    """What a user should know about how the steps are run; None once it was reported."""
 
     def __init__(self, step: TrainingStep, render: Render) -> None:
         self._step = step
@@ -49,11 +49,11 @@ class DirectStep:
 
 
 class RecordedStep(DirectStep):
-    """Steps replayed, once a batch of their size has come before; the first of each size is done directly.
+    """Replays recorded steps; the first step of each batch size is run directly.
 
-    Before a recording is relied on, it is checked: the same step is done both ways from the same state, and unless all
-    of `state()` (weights, statistics, momentum) and the totals agree to the bit, every step is done directly,
-    and `remark` says so.  So it is where random numbers of the host may choose what is computed.
+    Before a recording is used, it is checked: the same step is run both ways from the same state, and unless all of
+    `state()` (weights, statistics, momentum) and the totals agree bit for bit, every step is run directly, and `remark`
+    says so.  The same holds if the host draws random numbers that may determine what is computed.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class RecordedStep(DirectStep):
         self._state = state
         self._recorder = recorder
         self._recordings: dict[int, Recording | None] = {}
-        """By size of the batch; None where one has come and none is recorded yet."""
+        """By batch size; None if one such batch has been seen but no step recorded yet."""
         self._gave_up = False
 
     def __call__(self, draw: Draw, rate: float, totals: Totals) -> None:
@@ -72,7 +72,7 @@ class RecordedStep(DirectStep):
         if self._gave_up:
             super().__call__(draw, rate, totals)
         elif size not in self._recordings:
-            with _RECORDING:  # what the device's libraries make at their first call must not meet a recording
+            with _RECORDING:  # libraries initialise at their first call, which must not overlap a recording
                 super().__call__(draw, rate, totals)
             self._recordings[size] = None
         else:
@@ -87,7 +87,7 @@ class RecordedStep(DirectStep):
             totals.images += size
 
     def _record(self, draw: Draw, totals: Totals) -> "Recording | None":
-        """Do the step, and return a recording for the next ones if that comes to the same."""
+        """Run the step, and return a recording of it if that gives the same result."""
         inputs = tuple(part.clone() for part in draw)
 
         def step() -> None:
@@ -110,21 +110,21 @@ class RecordedStep(DirectStep):
         with HostChance(totals.loss.device) as chosen:
             step()
         if totals.stopped.item():
-            self._gave_up = True  # the loss was not finite: nothing to compare, and no step to come that would count
+            self._gave_up = True  # the loss was not finite: there is nothing to compare, and no later step counts
             return None
         if chosen.drawn:
-            self._give_up("the network draws random numbers on the processor, which a recording would not draw again")
+            self._give_up("the network draws random numbers on the CPU, which a recording would not draw again")
             return None
         if all(torch.equal(one, other) for one, other in zip(tensors, replayed, strict=True)):
-            _release(totals.loss.device)  # what the direct steps held: a recording has memory of its own
+            _release(totals.loss.device)  # what the direct steps held: a recording has its own memory
             return Recording(inputs, replay)
-        self._give_up("replayed it gave other bits")
+        self._give_up("a replayed step gave different bits")
         return None
 
     def _try(self, step: Callable[[], None]) -> tuple[Callable[[], None] | None, str]:
-        """Record the step, or return why not; the errors, which hold all that was recorded, are let go of.
+        """Record the step, or return why not; the errors, which hold all that was recorded, are released.
 
-        It is tried more than once: whatever else waits for the whole card at that moment spoils a recording.
+        Recording is tried several times: anything else that synchronises the whole GPU at that moment spoils it.
         """
         problem = ""
         for _ in range(ATTEMPTS):
@@ -141,14 +141,14 @@ class RecordedStep(DirectStep):
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A step as it was recorded: it reads `inputs`, which stay where they are, whenever it is replayed."""
+    """A recorded step; each replay reads `inputs`, whose place in memory is fixed."""
 
     inputs: Draw
     replay: Callable[[], None]
 
 
 class HostChance(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notices whether the host draws random numbers for a step on a device, as to skip parts of a network."""
+    """Detects whether the host draws random numbers for a step on a device, e.g. to skip parts of a network."""
 
     def __init__(self, device: torch.device) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -157,7 +157,7 @@ class HostChance(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._in_torch = False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Do an operation of torch's, and see what it is."""
+        """Run a torch operation, and note whether it draws random numbers on the host."""
         result = func(*args, **(kwargs or {}))
         is_drawn = torch.Tag.nondeterministic_seeded in func.tags and isinstance(result, Tensor)
         self._in_torch |= is_drawn and result.device.type == "cpu" != self._device.type
@@ -165,12 +165,12 @@ class HostChance(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @property
     def drawn(self) -> bool:
-        """Whether it has."""
+        """Whether the host has drawn random numbers."""
         return self._in_torch or _places() != self._before
 
 
 def _places() -> tuple[object, str]:
-    """Return where Python's and NumPy's random numbers stand."""
+    """Return the states of Python's and NumPy's random number generators."""
     return random.getstate(), str(np.random.get_state(legacy=False))  # noqa: NPY002 (a user's network may draw from it)
 
 
@@ -188,24 +188,24 @@ def cuda_graph(function: Callable[[], None]) -> Callable[[], None]:
 
 
 _SPOILED: list[torch.cuda.CUDAGraph] = []
-"""Graphs that could not be recorded to their end: torch's memory may still ask them what is theirs."""
+"""Graphs whose recording failed: torch's allocator may still refer to them."""
 
 
 def _release(device: torch.device) -> None:
-    """Give back memory that nothing uses any more."""
+    """Free memory that nothing uses any more."""
     gc.collect()
     if device.type == "cuda":
-        with _RECORDING, contextlib.suppress(RuntimeError):  # after a spoiled recording torch may refuse to
+        with _RECORDING, contextlib.suppress(RuntimeError):  # torch may refuse to after a spoiled recording
             torch.cuda.empty_cache()
 
 
 def _chance(device: torch.device) -> list[Tensor]:
-    """Return where torch's random numbers stand, those of the host and of the device."""
+    """Return the states of torch's random number generators on the host and the device."""
     return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
 
 
 def _draw_from(chance: list[Tensor], device: torch.device) -> None:
-    """Let random numbers go on from where they stood."""
+    """Restore the states returned by `_chance`."""
     torch.set_rng_state(chance[0])
     if device.type == "cuda":
         torch.cuda.set_rng_state(chance[1], device)

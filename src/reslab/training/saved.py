@@ -1,7 +1,7 @@
-"""The folders of a run's checkpoints: their names, their files and their order; imports no torch.
+"""The folders of a run's checkpoints: their names, files and order; does not import torch.
 
-Each checkpoint is a folder named by its iteration.  Two can be of one iteration (saved during an epoch's evaluation and
-after it): the later one's name then ends in .1.
+Each checkpoint is a folder named by its iteration.  Two can have the same iteration (saved during an epoch's evaluation
+and after it): the later one's name then ends in .1.
 """
 
 import re
@@ -33,10 +33,10 @@ def order(path: Path) -> tuple[int, int]:
 
 
 def reached(path: Path | None) -> int:
-    """Return the iteration of a checkpoint, 0 where there is none."""
+    """Return the iteration of a checkpoint, 0 if there is none."""
     return 0 if path is None else order(path)[0]
 
 
 def newest(folder: Path) -> Path | None:
-    """Return the folder of the newest checkpoint that was completed, None where there is none."""
+    """Return the folder of the newest completed checkpoint, None if there is none."""
     return next((path for path in reversed(folders(folder)) if (path / MANIFEST).exists()), None)

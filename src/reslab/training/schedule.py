@@ -1,4 +1,4 @@
-"""The learning rate of every iteration, as a function of the iteration alone (and of whether it still warms up)."""
+"""The learning rate as a function of the iteration alone (and of whether the warm-up is still on)."""
 
 import math
 import re
@@ -11,7 +11,7 @@ from reslab.recipe import Recipe, unhandled
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A recipe's schedule counted in iterations; an iteration's number is that of the ones completed before it."""
+    """A recipe's schedule in iterations; an iteration's number is how many were completed before it."""
 
     base_rate: float
     shape: str
@@ -25,21 +25,21 @@ class Schedule:
     warmup_iterations: int
     final_rate: float
     cycle: tuple[float, float, float]
-    """Of the one-cycle schedule: the share of the training in which it rises, and where it starts and ends, in base \
-rates."""
+    """For the one-cycle schedule: the share of the training in which the rate rises, and its first and last value, \
+relative to the base rate."""
 
     @property
     def num_epochs(self) -> int:
-        """Passes over the training images, the last of which may be cut short."""
+        """Passes over the training images; the last may be incomplete."""
         return math.ceil(self.num_iterations / self.iterations_per_epoch)
 
     def epochs_done(self, iteration: int) -> int:
-        """Return the number of epochs whose last iteration is among the first `iteration` ones."""
+        """Return the number of epochs that end within the first `iteration` iterations."""
         done, rest = divmod(iteration, self.iterations_per_epoch)
         return done + (rest > 0 and iteration >= self.num_iterations)
 
     def ends_epoch(self, iteration: int) -> bool:
-        """Say whether the last of the first `iteration` iterations is the last of an epoch."""
+        """Say whether an epoch ends when `iteration` iterations are completed."""
         return self.epochs_done(iteration) != self.epochs_done(iteration - 1)
 
     def epoch_end(self, epoch: int) -> int:
@@ -47,10 +47,10 @@ rates."""
         return min((epoch + 1) * self.iterations_per_epoch, self.num_iterations)
 
     def milestones(self) -> tuple[int, ...]:
-        """Return the epochs (from 1) after which a training is worth a look: never the last, after which it is over.
+        """Return the epochs (from 1) after which a training is worth a look; never the last.
 
-        They are the first one and the last whole one before each drop of the rate, or that at half of a rate that
-        changes all the time.
+        They are the first epoch and the last whole epoch before each drop of the rate, or, if the rate changes
+        continuously, the first epoch and the middle one.
         """
         if self.shape != "step":
             turns = [self.num_epochs // 2]
@@ -60,11 +60,11 @@ rates."""
         return self.inner(sorted({1, *turns}))
 
     def inner(self, epochs: Iterable[int]) -> tuple[int, ...]:
-        """Return those of some epochs (from 1) after which the training goes on."""
+        """Return those of some epochs (from 1) that are not the last."""
         return tuple(epoch for epoch in epochs if 1 <= epoch < self.num_epochs)
 
     def rate(self, iteration: int, *, warming: bool) -> float:
-        """Return the learning rate of an iteration (from 0); `warming` says that the warm-up has not ended."""
+        """Return the learning rate of an iteration (from 0); `warming` says that the warm-up is still on."""
         if warming:
             risen = (iteration + 1) / self.warmup_iterations if self.warmup == "linear" else 1.0
             return self.warmup_rate * risen
@@ -84,21 +84,21 @@ rates."""
                 raise unhandled("schedule", self.shape)
 
     def _cycled(self, iteration: int) -> float:
-        """Return the rate of the one-cycle schedule: highest in the last iteration of its rise, lowest in the last."""
+        """Return the one-cycle rate: highest in the last iteration of its rise, lowest in the last of all."""
         rise, start, end = self.cycle
         last = self.num_iterations - 1
-        peak = max(0.0, rise * self.num_iterations - 1)  # as PyTorch's OneCycleLR has it
+        peak = max(0.0, rise * self.num_iterations - 1)  # as in PyTorch's OneCycleLR
         if iteration < peak:
             return _half_cosine(start * self.base_rate, self.base_rate, iteration / peak)
         share = (iteration - peak) / (last - peak) if last > peak else 0.0
         return _half_cosine(self.base_rate, end * self.base_rate, share)
 
     def still_warming(self, iteration: int, *, warming: bool, train_error: float | None = None) -> bool:
-        """Say whether the warm-up goes on after `iteration` completed ones.
+        """Say whether the warm-up is still on after `iteration` completed iterations.
 
-        `train_error` (percent) is that of an epoch just completed.  He et al. 2016, section 4.2, warm up
-        "until the training error is below 80%"; we look at the end of each epoch, and whatever the error, no
-        warm-up outlasts the first drop.
+        `train_error` (percent) is that of an epoch just completed.  He et al. 2016, section 4.2, warm up "until the
+        training error is below 80%"; we check at the end of each epoch, and no warm-up outlasts the first drop,
+        whatever the error.
         """
         if not warming or iteration >= self.drops[0]:
             return False
@@ -108,7 +108,7 @@ rates."""
 
 
 def make_schedule(recipe: Recipe, iterations_per_epoch: int) -> Schedule:
-    """Return the schedule of a recipe for a training set that takes so many iterations an epoch."""
+    """Return the schedule of a recipe for a training set with `iterations_per_epoch` iterations an epoch."""
     unit = {"epochs": iterations_per_epoch, "iterations": 1}[recipe.schedule_unit]
     has_length = {"none": False, "until-error": False, "fixed": True, "linear": True}[recipe.warmup]
 
@@ -132,12 +132,12 @@ def make_schedule(recipe: Recipe, iterations_per_epoch: int) -> Schedule:
 
 
 def _half_cosine(first: float, last: float, share: float) -> float:
-    """Return what lies at a share of the way from one rate to another, which starts and ends level."""
+    """Interpolate from one rate to another along half a cosine, at a share of the way."""
     return last + (first - last) * (1 + math.cos(math.pi * share)) / 2
 
 
 def parse_epochs(text: str) -> tuple[int, ...]:
-    """Return the epochs (from 1) in a text as in 1,41,82, sorted, and none for "none"; raise `ResLabError`."""
+    """Return the epochs (from 1) in a text such as 1,41,82, sorted; none for "none".  Raise `ResLabError` otherwise."""
     if text.strip() == "none":
         return ()
     parts = [part.strip() for part in text.split(",")]

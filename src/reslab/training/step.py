@@ -1,7 +1,7 @@
-"""One step of the optimiser, whichever it is, and the sums that an epoch's figures are made from.
+"""One training step with any optimiser, and the sums that an epoch's results are computed from.
 
-On CUDA nothing here reads the device while an epoch runs.  Elsewhere each step reads whether the loss was finite: on
-the CPU that costs nothing, on MPS it waits for the step.
+On CUDA nothing here reads the device during an epoch.  Elsewhere each step reads whether the loss was finite: on the
+CPU that costs nothing, on MPS it waits for the step.
 """
 
 from collections.abc import Mapping
@@ -33,12 +33,12 @@ class Totals:
 
     @classmethod
     def zero(cls, device: torch.device) -> Self:
-        """Start an epoch's sums."""
+        """Return sums for the start of an epoch."""
         return cls.from_mapping({"loss": 0.0, "wrong": 0, "updates": 0, "stopped": 0.0, "images": 0}, device)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any], device: torch.device) -> Self:
-        """Go on from what `to_mapping` gave."""
+        """Return the sums that `to_mapping` gave."""
         return cls(
             # MPS has no float64.
             loss=torch.tensor(
@@ -51,13 +51,13 @@ class Totals:
         )
 
     def clear(self) -> None:
-        """Start the next epoch's sums, in the same tensors."""
+        """Reset the sums for the next epoch, in the same tensors."""
         for total in self.tensors():
             total.zero_()
         self.images = 0
 
     def tensors(self) -> tuple[Tensor, ...]:
-        """Return what is summed on the device."""
+        """Return the sums kept on the device."""
         return self.loss, self.wrong, self.updates, self.stopped
 
     def to_mapping(self) -> dict[str, float | int]:
@@ -72,7 +72,7 @@ class Totals:
 
 
 class TrainingStep:
-    """Loss, gradient and update of one batch; a loss that is not finite stops its update and all later ones."""
+    """Loss, gradient and update of one batch; a loss that is not finite prevents this update and all later ones."""
 
     def __init__(
         self,
@@ -96,8 +96,8 @@ class TrainingStep:
     def __call__(self, images: Tensor, labels: Tensor, rate: float, totals: Totals) -> None:
         """Train on images N x C x H x W at `rate`, and add to the epoch's totals.
 
-        Labels are the classes, int64, N; or, of mixed images, the share of each class, float32, N x classes.  An image
-        of several classes counts as wrong unless the network says the one with the largest share.
+        Labels are classes, int64, N; or, for mixed images, the share of each class, float32, N x classes.  A mixed
+        image counts as wrong unless the network predicts the class with the largest share.
         """
         self.set_rate(rate)
         self.update(images, labels, totals)
@@ -108,7 +108,7 @@ class TrainingStep:
         set_rate(self._optimiser, rate)
 
     def update(self, images: Tensor, labels: Tensor, totals: Totals) -> None:
-        """Do what is done on the device, at the rate that was set, in place: all but the count of the images."""
+        """Do the step's work on the device, in place, at the current rate: everything but counting the images."""
         self._optimiser.zero_grad(set_to_none=True)
         with arithmetic(self._device, self._precision):
             logits = self._module(images)
@@ -122,7 +122,7 @@ class TrainingStep:
             logits.backward(gradient)
             self._update(totals)
             return
-        # The shares of many classes are summed in an order that depends on the threads.
+        # With several threads, class shares are summed in an order that depends on their number.
         with one_thread() if labels.is_floating_point() and self._device.type == "cpu" else nullcontext():
             loss = F.cross_entropy(logits, labels, label_smoothing=self._label_smoothing)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -138,7 +138,7 @@ class TrainingStep:
     def _update(self, totals: Totals) -> None:
         if self._clip_norm:
             clip_gradients(self._module, self._clip_norm)
-        # The fused optimiser skips its update where found_inf is 1, without asking the host.
+        # The fused optimiser skips its update if found_inf is 1, without a host sync.
         self._optimiser.found_inf = totals.stopped  # type: ignore[attr-defined]
         self._optimiser.step()
         if self._averages is not None:
