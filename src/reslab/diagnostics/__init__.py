@@ -1,1 +1,1 @@
-"""Diagnostics: why a network trains as it does, measured on the network and some images; knows neither's origin."""
+"""Diagnostics: why a network trains as it does, measured on any network and images."""

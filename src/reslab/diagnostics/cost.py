@@ -1,11 +1,11 @@
-"""How much each diagnostic measures, by budget, and what that costs; imports no torch."""
+"""How much each diagnostic measures, by budget, and what that costs; does not import torch."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How much is measured, in images; a larger budget gives steadier numbers of the same quantities."""
+    """How much is measured; a larger budget gives less noisy estimates of the same quantities."""
 
     gap_images: int
     response_images: int
@@ -49,14 +49,17 @@ BUDGETS = {
         surface_points=25,
     ),
 }
-"""Budgets by name, the smaller first."""
+"""Budgets by name, smallest first."""
 
 PASSES = {"gap": 1, "responses": 2, "gradients": 6, "noise-scale": 6, "curvature": 10, "surface": 2}
-"""About what one image costs each, in forward passes of the gap's (ResNet-20 to 110, two cores)."""
+"""Approximate cost of one image in each diagnostic, in forward passes as in the gap's (ResNet-20 to 110, two cores)."""
 
 
 def cost(name: str, budget: str, batch_size: int, *, is_end: bool = True) -> float:
-    """Return about how long a diagnostic takes, in forward passes of one image; an epoch's gradients are once only."""
+    """Return the approximate cost of a diagnostic, in forward passes of one image.
+
+    At a run's end, gradients are measured for the initial network as well; after an epoch, for the current one only.
+    """
     size = BUDGETS[budget]
     images = {
         "gap": 2 * size.gap_images,
@@ -70,5 +73,5 @@ def cost(name: str, budget: str, batch_size: int, *, is_end: bool = True) -> flo
 
 
 def whole_batches(batch_size: int, num_images: int) -> int:
-    """Return how many batches hold about so many images: batch norm by batch wants them whole."""
+    """Return how many whole batches, which batch statistics need, hold about `num_images` images."""
     return max(1, round(num_images / batch_size))

@@ -1,4 +1,4 @@
-"""The curvature of the training loss: the extreme eigenvalues of its Hessian, and the rate that they allow."""
+"""The curvature of the training loss: its Hessian's extreme eigenvalues, and the learning rate that they allow."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,9 +25,9 @@ from reslab.recipe import random_stream
 
 @dataclass(frozen=True, slots=True)
 class Curvature:
-    """Largest and smallest eigenvalue of a symmetric matrix; one of its eigenvalues is within `residual` of each.
+    """Estimates of the largest and smallest eigenvalue of a symmetric matrix, each within its residual of a true one.
 
-    `converged` says whether the largest one's residual is within the tolerance asked for.
+    `converged` says whether the largest one's residual is within the tolerance, or the estimates are exact.
     """
 
     largest: float
@@ -48,12 +48,12 @@ def hessian_extremes(
     loss: Loss = cross_entropy,
     tick: Tick = unwatched,
 ) -> Curvature:
-    """Return the extreme eigenvalues of the Hessian of the mean loss on these images, by all parameters.
+    """Return the extreme eigenvalues of the Hessian of the mean loss on these images, over all parameters.
 
-    Found by Lanczos iteration on products of the Hessian with a vector (differentiating twice), one batch at a time.
-    Batch norm uses the statistics of each batch: this is the loss that training descends.  With the running averages it
-    would be another function, one that changes with the length of the weights.  The kinks of ReLU have no second
-    derivative and count nothing.  Weight decay would add itself to every eigenvalue.
+    Found by Lanczos iteration on Hessian-vector products (by differentiating twice), one batch at a time.  Batch norm
+    uses the statistics of each batch: this is the loss that training descends.  With the running averages it would be a
+    different function, one that depends on the scale of the weights.  The kinks of ReLU have no second derivative and
+    contribute nothing.  Weight decay, left out, would add its coefficient to every eigenvalue.
     """
     kept = [(images, labels) for images, labels in batches]
     if not kept:
@@ -88,7 +88,7 @@ def _derivable() -> Iterator[None]:
 
 
 def hessian_product(loss: Tensor, parameters: Sequence[Tensor], vector: Tensor) -> Tensor:
-    """Return the Hessian of a scalar by these parameters, times a vector as long as all of them together."""
+    """Return the Hessian of a scalar over these parameters times a vector as long as all of them together."""
     gradients = torch.autograd.grad(loss, parameters, create_graph=True, materialize_grads=True)
     parts = torch.split(vector, [parameter.numel() for parameter in parameters])
     shaped = [part.view(parameter.shape) for part, parameter in zip(parts, parameters, strict=True)]
@@ -100,8 +100,8 @@ def extreme_eigenvalues(
 ) -> Curvature:
     """Return the extreme eigenvalues of the symmetric matrix that `product` multiplies by (Lanczos 1950).
 
-    Each vector is made orthogonal to all before it, so that no eigenvalue shows twice; they are kept, one an iteration.
-    Stops when the residual of the largest eigenvalue is within `tolerance` times its size.
+    Each vector is orthogonalised against all earlier ones, so that no eigenvalue appears twice; this keeps one vector
+    per iteration in memory.  Stops when the residual of the largest eigenvalue is within `tolerance` times its size.
     """
     num_iterations = min(max_iterations, start.numel())
     basis = [start / torch.linalg.vector_norm(start)]
@@ -110,7 +110,7 @@ def extreme_eigenvalues(
     while True:
         image = product(basis[-1])
         diagonal.append(torch.dot(image, basis[-1]).item())
-        for _ in range(2):  # once leaves as much as rounding made of it
+        for _ in range(2):  # a single pass leaves rounding errors
             for vector in basis:
                 image = image - torch.dot(image, vector) * vector
         beside.append(torch.linalg.vector_norm(image).item())
@@ -135,7 +135,7 @@ def extreme_eigenvalues(
 
 
 def stability_limit(rate: float, momentum: float = 0.0, *, nesterov: bool = False) -> float:
-    """Return the curvature above which gradient descent on a quadratic, without noise, runs away.
+    """Return the curvature above which noiseless gradient descent on a quadratic diverges.
 
     2 (1 + momentum) / rate, with Nesterov's form 2 (1 + momentum) / ((1 + 2 momentum) rate): Cohen et al. 2021,
     "Gradient Descent on Neural Networks Typically Occurs at the Edge of Stability", section 2 and appendix B.

@@ -1,4 +1,4 @@
-"""How much better a network does on the images it was trained on, both measured in the same way."""
+"""How much better a network does on its training images than on test images, measured in the same way."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from reslab.training.evaluation import evaluate
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Errors in percent and losses in nats of the same weights on training and test images, and test minus training."""
+    """Errors in percent and losses in nats of the same weights on training and test images, and their differences."""
 
     train_error: float
     test_error: float
@@ -25,8 +25,8 @@ class Gap:
 def train_test_gap(module: nn.Module, train: Batches, test: Batches, *, precision: str = "fp32") -> Gap:
     """Measure the final weights on both, in evaluation mode.
 
-    The training error of a learning curve is another thing: it is of augmented images, of weights that change while it
-    is added up, and of batch norm by batch.  Give the training images as they are, without augmentation.
+    The training error of a learning curve is something else: it is over augmented images, with weights that change
+    during the epoch, and with batch statistics.  Pass the training images without augmentation.
     """
     with measuring(module, batch_statistics=False):
         seen = evaluate(module, train, precision=precision)

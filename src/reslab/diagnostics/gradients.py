@@ -1,4 +1,4 @@
-"""How large the gradient of each layer is: whether it vanishes on its way back."""
+"""The size of each layer's gradient: does it vanish on its way back?"""
 
 import math
 import statistics
@@ -13,31 +13,30 @@ from reslab.errors import ResLabError
 
 @dataclass(frozen=True, slots=True)
 class LayerGradient:
-    """Gradient of the loss by one layer's weights, biases and batch norm left out."""
+    """Gradient of the loss with respect to one layer's weights, without biases and batch norm."""
 
     layer: int
-    """Place among the weighted layers, from 1; a projection shortcut has that of the layer before it."""
+    """Position among the weighted layers, from 1; a projection shortcut has that of the layer before it."""
     name: str
     gradient_norm: float
     """Euclidean norm, the mean over batches."""
     standard_deviation: float
-    """Of the norm from batch to batch; 0 for a single one."""
+    """Of the norm over batches; 0 for a single batch."""
     weight_norm: float
     relative: float
-    """gradient_norm / weight_norm: times the rate, the share of itself by which a step changes the layer."""
+    """gradient_norm / weight_norm: times the learning rate, the relative change of the layer's weights in a step."""
 
 
 def gradient_norms(module: nn.Module, batches: Batches, loss: Loss = cross_entropy) -> tuple[LayerGradient, ...]:
     """Return the norm of the gradient of each convolution and linear layer, in the order of the network.
 
-    Batch norm uses the statistics of the batch, as in training: this is the gradient that a step follows, weight
-    decay left out.  (He et al. 2016, section 4.1: with batch norm the gradients of a plain network "exhibit healthy
-    norms".)  Where batch norm follows a layer, its gradient shrinks as its weights grow, so that weights of another
-    size show as gradients of another size.
+    Batch norm uses the statistics of the batch, as in training: this is the gradient that a step follows, without
+    weight decay.  (He et al. 2016, section 4.1: with batch norm the gradients of a plain network "exhibit healthy
+    norms".)  If batch norm follows a layer, its gradient is inversely proportional to the scale of its weights.
     """
     parameters = {id(parameter) for parameter in module.parameters()}
     layers = [(name, part) for name, part in module.named_modules() if isinstance(part, nn.Conv2d | nn.Linear)]
-    # The weight of a layer with a parametrization is computed from its parameters, anew each time.
+    # The weight of a layer with a parametrization is recomputed from its parameters at each access.
     weights = {name: part.weight for name, part in layers if id(part.weight) in parameters}
     if not weights:
         raise DoesNotApplyError("gradients are those of convolutions and linear layers: it has none")

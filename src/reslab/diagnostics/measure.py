@@ -1,4 +1,4 @@
-"""All diagnostics by name, each with what it asks and where it comes from, measured within a budget."""
+"""All diagnostics by name, each with its question and source, measured within a budget."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -24,9 +24,9 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Subject:
-    """What is measured: a trained network, the same before training (or None), the images, and how it was trained.
+    """What is measured: a trained network, its state before training (or None), the images, and how it was trained.
 
-    All batches can be iterated over again and again, always the same.
+    All batches can be iterated over repeatedly and are always the same.
     """
 
     final: nn.Module
@@ -34,23 +34,23 @@ class Subject:
     train: Batches
     """Training images without augmentation, in batches of the training's size."""
     augmented: Batches
-    """Augmented batches, each drawn independently of the others, as many as are asked for."""
+    """Augmented batches, each drawn independently of the others, as many as are needed."""
     test: Batches
     batch_size: int
     seed: int = 0
     """Of random directions and starting vectors."""
     loss: Loss = cross_entropy
-    """What training descended, weight decay left out."""
+    """The training loss, without weight decay."""
     last_rate: float = 0.001
     """Learning rate of the last iteration."""
     momentum: float = 0.9
     nesterov: bool = False
     is_adaptive: bool = False
-    """Whether each weight had a rate of its own, as with Adam: no curvature is then too high for the rate."""
+    """Whether each weight had its own rate, as with Adam: there is no stability limit then."""
     precision: str = "fp32"
-    """Of the gap only, so that it compares with the run's own figures; all else is measured in fp32."""
+    """Of the gap only, so that it is comparable with the run's own errors; all else is measured in fp32."""
     tick: Tick = unwatched
-    """Hears of each batch before it is measured."""
+    """Called before each batch is measured."""
 
 
 NUM_GROUPS = 8
@@ -59,20 +59,20 @@ TOLERANCE = 0.03
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """A measurement: what it asks, the paper and figure that it stands on, and how it is made."""
+    """A measurement: its question, the paper and figure that it is based on, and the function that makes it."""
 
     question: str
     source: str
     measure: Callable[[Subject, Budget], Json]
-    """Gives `settings` and the results `final` and, for some, `initial`."""
+    """Returns `settings` and the results `final` and, for some, `initial`."""
 
 
 def diagnose(
     subject: Subject, which: Iterable[str], budget: str, clock: Callable[[], float]
 ) -> Iterator[tuple[str, Json]]:
-    """Yield each diagnostic's name with what was found: budget, seconds, settings, and results by moment.
+    """Yield each diagnostic's name and findings: budget, seconds, settings, and results (`final`, `initial`).
 
-    What is found are values for JSON; a number that is not finite is None.  Unknown names raise `ResLabError`.
+    Findings are JSON values; a number that is not finite is None.  Unknown names raise `ResLabError`.
     """
     names = tuple(which)
     check_names(names, budget)
@@ -83,7 +83,7 @@ def diagnose(
 
 
 def check_names(which: Iterable[str], budget: str) -> None:
-    """Raise `ResLabError` for a diagnostic or a budget that there is not."""
+    """Raise `ResLabError` for an unknown diagnostic or budget."""
     for name in which:
         if name not in DIAGNOSTICS:
             raise ResLabError(f"there is no diagnostic {name!r}; there are {', '.join(DIAGNOSTICS)}")
@@ -224,7 +224,7 @@ DIAGNOSTICS = {
         _surface,
     ),
 }
-"""The diagnostics by name, the quick ones first."""
+"""The diagnostics by name, quickest first."""
 
 
 def _norms(subject: Subject, module: nn.Module, batches: Batches) -> tuple[LayerGradient, ...]:

@@ -1,4 +1,4 @@
-"""What all measurements share: a network left as it was found, bit for bit, and the first so many images of batches."""
+"""What all measurements share: a network restored bit for bit afterwards, and the first images of some batches."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,11 +17,11 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 Tick = Callable[[int], None]
-"""Told the number of images of each batch before the network sees it; may raise to stop the measurement."""
+"""Called with the number of images of each batch before the network sees it; may raise to stop the measurement."""
 
 
 def unwatched(num_images: int) -> None:
-    """Take no notice."""
+    """Do nothing."""
 
 
 def watched(batches: Batches, tick: Tick) -> Iterator[tuple[Tensor, Tensor]]:
@@ -38,11 +38,11 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
 @contextmanager
 def measuring(module: nn.Module, *, batch_statistics: bool) -> Iterator[None]:
-    """Hold a network in evaluation mode while it is measured; modes, buffers and gradient flags come back after.
+    """Keep a network in evaluation mode while it is measured; restore modes, buffers and gradient flags afterwards.
 
     With `batch_statistics`, batch norm normalises by the batch as in training; its running averages, which that
-    moves, come back too.  The network itself stays in evaluation mode even then, so that a forward pass that was made
-    faster for training, and may have no second derivative, is not used.  Nothing here touches `grad`.
+    changes, are restored too.  Even then the network itself stays in evaluation mode, so that the faster forward pass
+    for training, which may have no second derivative, is not used.  `grad` is not touched.
     """
     modes = [(part, part.training) for part in module.modules()]
     flags = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
@@ -66,11 +66,11 @@ def measuring(module: nn.Module, *, batch_statistics: bool) -> Iterator[None]:
 
 
 class DoesNotApplyError(ResLabError):
-    """A diagnostic is about something that this network does not have."""
+    """A diagnostic needs something that this network does not have."""
 
 
 def first(batches: Batches, num_images: int) -> list[tuple[Tensor, Tensor]]:
-    """Return the first `num_images` images in their batches, the last batch cut; fewer where there are fewer."""
+    """Return the first `num_images` images in their batches, the last batch cut; all if there are fewer."""
     taken, missing = [], num_images
     for images, labels in batches:
         taken.append((images[:missing], labels[:missing]))
@@ -83,7 +83,7 @@ def first(batches: Batches, num_images: int) -> list[tuple[Tensor, Tensor]]:
 
 
 def gradient(module: nn.Module, images: Tensor, labels: Tensor, loss: Loss) -> tuple[Tensor, ...]:
-    """Return the gradient of the mean loss by each parameter, in their order; `grad` is not touched."""
+    """Return the gradient of the mean loss with respect to each parameter, in order; `grad` is not touched."""
     with torch.enable_grad():
         value = loss(module(images), labels)
         return torch.autograd.grad(value, list(module.parameters()), allow_unused=True, materialize_grads=True)

@@ -1,4 +1,4 @@
-"""The simple gradient noise scale: how many images of a batch are not yet one too many (McCandlish et al. 2018)."""
+"""The simple gradient noise scale: the batch size beyond which more images help little (McCandlish et al. 2018)."""
 
 import math
 from collections.abc import Callable
@@ -14,24 +14,24 @@ from reslab.diagnostics.measuring import Batches, Loss, cross_entropy, flat, gra
 from reslab.errors import ResLabError
 
 RESOLVED = 2.0
-"""Standard errors by which the squared gradient norm must be above 0 before it is divided by."""
+"""Standard errors by which the squared gradient norm must exceed 0 to be divided by."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoiseScale:
     """tr(covariance) / |gradient|^2, in images, with standard errors; tr and |.|^2 are unbiased, their ratio is not.
 
-    Where |gradient|^2 is lost in its noise there is no noise scale, only what it is at least.
+    If |gradient|^2 is lost in its noise, there is no noise scale, only a lower bound.
     """
 
     noise_scale: float | None
     noise_scale_error: float | None
     at_least: float | None
-    """The noise scale where |gradient|^2 is larger than estimated by twice its standard error."""
+    """Lower bound: the noise scale if |gradient|^2 were larger than estimated by twice its standard error."""
     squared_gradient_norm: float
     squared_gradient_norm_error: float
     trace: float
-    """Trace of the covariance of one image's gradient."""
+    """Trace of the covariance of a single image's gradient."""
     trace_error: float
     batch_size: int
     num_batches: int
@@ -55,7 +55,7 @@ def gradient_noise_scale(
     missing or differ in size, raise `ResLabError`.
     """
     if num_groups < 2 or batches_per_group < 1:
-        raise ResLabError("the noise scale needs two groups of batches or more")
+        raise ResLabError("the noise scale needs at least two groups of batches")
     sums: list[NDArray[np.float64]] = []
     squares: list[float] = []
     sizes: set[int] = set()
@@ -81,13 +81,13 @@ def gradient_noise_scale(
 
 
 def _estimate(gram: NDArray[np.float64], squares: NDArray[np.float64], per_group: int, batch_size: int) -> NoiseScale:
-    """Estimate from the inner products of the groups' summed gradients, and each group's sum of squared norms."""
+    """Estimate from the inner products of the groups' summed gradients and each group's sum of squared norms."""
     num_groups = len(squares)
 
     def moments(groups: NDArray[np.bool_]) -> tuple[float, float]:
         n = per_group * int(groups.sum())
         square_of_sum, sum_of_squares = gram[np.ix_(groups, groups)].sum(), squares[groups].sum()
-        # B_small is batch_size and B_big n times that: the batch size cancels in the first, and stays in the second
+        # B_small is batch_size and B_big n times that: the batch size cancels in the norm, but not in the trace
         norm = (square_of_sum - sum_of_squares) / (n * (n - 1))
         trace = batch_size * (sum_of_squares - square_of_sum / n) / (n - 1)
         return float(norm), float(trace)

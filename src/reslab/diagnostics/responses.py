@@ -11,7 +11,7 @@ from reslab.diagnostics.measuring import Batches, DoesNotApplyError, measuring
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A layer's response: `layer` counts the 3x3 layers from 1 in the order in which they compute."""
+    """A layer's response: `layer` counts the 3x3 layers from 1 in order of execution."""
 
     layer: int
     name: str
@@ -19,17 +19,17 @@ class Response:
 
 
 def layer_responses(module: nn.Module, batches: Batches) -> tuple[Response, ...]:
-    """Return the standard deviation of the responses of each 3x3 layer, over all images, channels and places.
+    """Return the standard deviation of the responses of each 3x3 layer, over all images, channels and positions.
 
-    Responses are as in He et al. 2016, section 4.2 and figure 7: after batch norm and before what else comes
-    (ReLU or addition).  A layer is a 3x3 convolution and the batch norm that takes its output, so that
-    projections do not count; nor do 3x3 layers whose output is added before it is normalised, as the second of a
-    pre-activation block.  Batch norm uses its running averages: these are the responses of the network that
-    predicts, and normalised by its own batch a layer could not deviate from its learned scale.
+    Responses are as in He et al. 2016, section 4.2 and figure 7: after batch norm and before ReLU or addition.  A layer
+    is a 3x3 convolution directly followed by batch norm; projections do not count, nor do 3x3 convolutions whose output
+    is added before it is normalised, such as the second of a pre-activation block.  Batch norm uses its running
+    averages: these are the responses of the network as it predicts, and normalised by its own batch a layer could not
+    deviate from its learned scale.
     """
     names = {part: name for name, part in module.named_modules()}
     moments: dict[str, _Moments] = {}
-    latest: list[Tensor] = []  # output of the last 3x3 convolution, held so that it can be recognised
+    latest: list[Tensor] = []  # output of the last 3x3 convolution, to recognise it as a batch norm's input
 
     def after_convolution(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
         latest[:] = [output]
@@ -59,7 +59,7 @@ def layer_responses(module: nn.Module, batches: Batches) -> tuple[Response, ...]
 
 
 class _Moments:
-    """Count, mean and sum of squared deviations, joined batch by batch without cancellation."""
+    """Count, mean and sum of squared deviations, merged batch by batch without cancellation."""
 
     def __init__(self) -> None:
         self._count, self._mean, self._squares = 0, 0.0, 0.0

@@ -35,12 +35,12 @@ def loss_surface(
     reach: float = 1.0,
     tick: Tick = unwatched,
 ) -> Surface:
-    """Measure loss and error on `num_points` (odd) by as many places, from -reach to reach along each direction.
+    """Measure loss and error on a grid of `num_points` (odd) squared, from -reach to reach along each direction.
 
-    As Li et al. 2018, "Visualizing the Loss Landscape of Neural Nets", section 4, and their code: Gaussian directions,
-    each filter of them as long as the network's own filter; biases and batch norm stay as they are; batch norm uses
-    the running averages, which stay too.  A step of 1 thus replaces as much of each filter as there is.  The weights
-    are never written to.
+    As in Li et al. 2018, "Visualizing the Loss Landscape of Neural Nets", section 4, and their code: Gaussian
+    directions, each of whose filters has the norm of the network's own filter; biases and batch norm are unchanged;
+    batch norm uses the running averages, unchanged too.  A step of 1 thus moves each filter by its own norm.  The
+    weights are never written to.
     """
     if num_points < 3 or num_points % 2 == 0:
         raise ResLabError(f"a surface needs an odd number of points of 3 or more, not {num_points}")
@@ -71,10 +71,10 @@ def loss_surface(
 
 
 def filter_normalised_direction(module: nn.Module, seed: int, which: int = 0) -> dict[str, Tensor]:
-    """Return a random direction by parameter name, with each filter as long as the weights' own.
+    """Return a random direction by parameter name, with each filter scaled to the norm of the network's own.
 
-    A filter is what makes one output: a channel of a convolution, a unit of a linear layer.  Parameters of one
-    dimension (biases, batch norm) are not in it.
+    A filter makes one output: a channel of a convolution or a unit of a linear layer.  One-dimensional parameters
+    (biases, batch norm) are left out.
     """
     generator = torch.Generator().manual_seed(random_stream(seed, f"surface direction {which}"))
     direction = {}

@@ -1,7 +1,7 @@
-"""A recipe says all that decides what a training comes to, up to rounding; a run is a recipe and a seed.
+"""A recipe is everything that decides the result of a training, up to rounding; a run is a recipe and a seed.
 
-`recipe` has both and their identity, `fields` what the fields can be, `roles` which plays a part with which, `checks`
-what is refused, `changes` recipes made from others, `streams` random numbers by seed and purpose.  Users import from
+`recipe` defines both and their identity, `fields` the allowed values, `roles` which fields have an effect with which,
+`checks` what is refused, `changes` recipes made from others, `streams` random numbers by seed and purpose.  Import from
 here.
 """
 

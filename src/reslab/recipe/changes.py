@@ -1,4 +1,4 @@
-"""Recipes made from others: some fields changed, another length; and in what recipes differ."""
+"""Make recipes from others (some fields changed, another length), and find how recipes differ."""
 
 import itertools
 import math
@@ -15,7 +15,7 @@ from reslab.recipe.recipe import Recipe, field_names, to_mapping
 def vary(recipe: Recipe, **changes: Scalar) -> Recipe:
     """Return the recipe with some fields changed; an unknown field or value raises `ResLabError`."""
     if recipe.shortcut == "none" and changes.get("family", recipe.family) != recipe.family:
-        changes = {"shortcut": "A", **changes}  # a plain recipe has forgotten which
+        changes = {"shortcut": "A", **changes}  # a plain recipe does not remember its shortcut
     if recipe.network and changes.get("network", recipe.network) == "":
         usual = {name: getattr(Recipe(), name) for name in OWN_NETWORK}
         changes = {**usual, **changes}
@@ -23,10 +23,10 @@ def vary(recipe: Recipe, **changes: Scalar) -> Recipe:
 
 
 def stretch(recipe: Recipe, epochs: float) -> Recipe:
-    """Return the recipe at another length in epochs, its drops at the same shares of it.
+    """Return the recipe at another length in epochs, with its drops at the same shares of the length.
 
-    Drops are rounded to whole epochs, halves upwards (82 epochs of 81/122 in 164 give 41/61), unless that
-    would put both at one place or one at an end, as in trainings of two or three epochs.
+    Drops are rounded to whole epochs, halves upwards (drops of 81/122 in 164 become 41/61 in 82), unless that would put
+    two at the same place or one at an end, as in trainings of two or three epochs.
     """
     epochs = as_plain(epochs)
     if isinstance(epochs, bool) or not isinstance(epochs, Real) or not 0 < epochs < math.inf:
@@ -55,7 +55,7 @@ def stretch(recipe: Recipe, epochs: float) -> Recipe:
 
 
 def lengthened(recipe: Recipe, factor: float) -> Recipe:
-    """Return the recipe with its schedule so many times as long, in its own unit."""
+    """Return the recipe with its schedule `factor` times as long, in its own unit."""
     if factor == 1:
         return recipe
     if recipe.schedule_unit == "epochs":
@@ -68,16 +68,16 @@ def lengthened(recipe: Recipe, factor: float) -> Recipe:
 
 
 def at_rate(recipe: Recipe, factor: float) -> Recipe:
-    """Return a recipe with its learning rate times a factor; Muon's, which goes along with it, likewise.
+    """Return a recipe with its learning rate, and Muon's if it uses that, multiplied by a factor.
 
-    Rates are without the last digits of binary fractions: 0.1 times 0.2 is 0.02.
+    Rates are rounded to 12 digits, which removes binary noise: 0.1 times 0.2 is 0.02.
     """
     rates = ("learning_rate", "muon_rate") if recipe.optimiser == "muon" else ("learning_rate",)
     return vary(recipe, **{name: float(f"{getattr(recipe, name) * factor:.12g}") for name in rates})
 
 
 def on_share(recipe: Recipe, share: float, *, same_steps: bool) -> Recipe:
-    """Return the recipe on a share of the training images, its schedule of as many steps as before, or epochs."""
+    """Return the recipe on a share of the training images, with as many steps as before, or as many epochs."""
     part, in_epochs = vary(recipe, train_share=share), recipe.schedule_unit == "epochs"
     if not same_steps:
         return part if in_epochs else lengthened(part, share)
@@ -88,7 +88,7 @@ def on_share(recipe: Recipe, share: float, *, same_steps: bool) -> Recipe:
 
 
 def images_trained_on(recipe: Recipe) -> int | None:
-    """Return how many images a recipe trains on; None where the name of its data set does not tell."""
+    """Return how many images a recipe trains on; None if that does not follow from the data set's name."""
     size = known(recipe.dataset).size
     if size is None:
         return None
@@ -96,7 +96,7 @@ def images_trained_on(recipe: Recipe) -> int | None:
 
 
 def an_epoch_of(recipe: Recipe) -> float | None:
-    """Return an epoch in the unit of the schedule; None for iterations on images whose number no name tells."""
+    """Return an epoch in the schedule's unit; None for iterations on an unknown number of images."""
     if recipe.schedule_unit == "epochs":
         return 1.0
     images = images_trained_on(recipe)
@@ -104,5 +104,5 @@ def an_epoch_of(recipe: Recipe) -> float | None:
 
 
 def differing_fields(recipes: list[Recipe]) -> tuple[str, ...]:
-    """Return the names of the fields in which the recipes are not all alike, in order."""
+    """Return the names of the fields in which the recipes differ, in order."""
     return tuple(name for name in field_names() if len({getattr(recipe, name) for recipe in recipes}) > 1)

@@ -1,4 +1,4 @@
-"""What a recipe refuses: values that no training can have, alone or together."""
+"""Reject recipes with impossible values, alone or in combination."""
 
 import re
 from typing import TYPE_CHECKING
@@ -11,22 +11,22 @@ if TYPE_CHECKING:
     from reslab.recipe.recipe import Recipe
 
 UNMEASURED = ("channel-2023", "imagenet", "per-image")
-"""Normalisations that need no pass over the training images: those that imagefolder can have."""
+"""Normalisations that need no pass over the training images: those allowed for imagefolder."""
 
 MOST: dict[str, float] = {"epochs": 1e7, "iterations": 1e12}
-"""The greatest length of a training, in each unit: what is longer is a slip, and no plan of it means anything."""
+"""The greatest length of a training, in each unit: anything longer is a typo, and could not be planned."""
 
 _FINGERPRINT = re.compile(rf"[0-9a-f]{{{SHORT}}}")
 
 
 def check_values(recipe: "Recipe") -> None:
-    """Raise `ResLabError`, with what is allowed, where a field's value or a pair of values makes no training."""
+    """Raise `ResLabError`, which says what is allowed, if a value or combination of values is impossible."""
     for check in (_check_network, _check_images, _check_augmentation, _check_optimiser, _check_schedule, _check_warmup):
         check(recipe)
 
 
 def require(holds: bool, message: str) -> None:
-    """Raise `ResLabError` with the message unless it holds."""
+    """Raise `ResLabError` with the message unless the condition holds."""
     if not holds:
         raise ResLabError(message)
 
@@ -77,7 +77,7 @@ def _check_augmentation(recipe: "Recipe") -> None:
         0 <= recipe.randaugment_magnitude <= 30,
         f"randaugment_magnitude must be 0 to 30, not {recipe.randaugment_magnitude}",
     )
-    if is_brought(recipe.dataset):  # the images tell their size when they are served
+    if is_brought(recipe.dataset):  # their size is known only when they are served
         require(recipe.cutout >= 0, f"cutout must be 0 or more, not {recipe.cutout}")
     else:
         most = 2 * recipe.image_size

@@ -1,4 +1,4 @@
-"""What a recipe's fields can be: the allowed values of those that name something, and the types of all."""
+"""The allowed values of a recipe's fields: the choices of those that have some, and the types of all."""
 
 import contextlib
 import math
@@ -27,16 +27,16 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "warmup": ("none", "until-error", "fixed", "linear"),
     "precision": ("fp32", "bf16"),
 }
-"""The allowed values of the fields that name something."""
+"""The allowed values of the fields that are a choice of names."""
 
 IMAGENET_FAMILIES = tuple(name for name, family in FAMILIES.items() if family.is_for_imagenet)
 """The families of He et al. 2016, table 1, whose depths are `families.IMAGENET_DEPTHS`."""
 
 FILLED_IN = ("images",)
-"""Fields that a user never writes: ResLab finds their values where it plans."""
+"""Fields that a user never sets: ResLab fills them in when it plans."""
 
 OWN_NETWORK: dict[str, Scalar] = {"family": "own", "depth": 0, "shortcut": "none", "initialisation": "own"}
-"""What a recipe says of a network of the user's own in the fields that describe ours."""
+"""For a network of the user's own, the values of the fields that describe ResLab's networks."""
 
 ADDED_LATER: dict[str, Scalar] = {
     "images": "",
@@ -63,11 +63,11 @@ ADDED_LATER: dict[str, Scalar] = {
     "cycle_start": 0.04,
     "cycle_end": 4e-6,
 }
-"""Fields younger than the first release, each with the value that changes nothing."""
+"""Fields added after the first release, each with its neutral value."""
 
 
 def unhandled(field: str, value: str) -> ResLabError:
-    """Return the error of code that has no case for a value: it must not do what another value asks for."""
+    """Return the error of code that has no case for a value, so that it is not treated as another one."""
     return ResLabError(f"ResLab knows of {field} {value}, but not what to do with it")
 
 
@@ -80,7 +80,7 @@ _KINDS: dict[Any, tuple[type, str]] = {
 
 
 def coerced(name: str, kind: Any, value: Any) -> Scalar:
-    """Return a value as a field of this type holds it; raise `ResLabError` where it is none."""
+    """Convert a value to a field's type; raise `ResLabError` if it is not of that type or not allowed."""
     python, words = _KINDS[kind]
     value = as_plain(value)
     if python is float and isinstance(value, Real) and not isinstance(value, bool):
@@ -93,6 +93,6 @@ def coerced(name: str, kind: Any, value: Any) -> Scalar:
     allowed = tuple(DATASETS) if name == "dataset" else CHOICES.get(name)
     if allowed is not None and value not in allowed and not (name == "dataset" and is_brought(str(value))):
         own = "; your own images: a function in a file, as in my_images.py:load" if name == "dataset" else ""
-        hint = nearest(str(value), allowed) if len(allowed) > 2 else ""  # fp16 is no slip for bf16
+        hint = nearest(str(value), allowed) if len(allowed) > 2 else ""  # fp16 is not a typo for bf16
         raise ResLabError(f"{name} must be one of {', '.join(allowed)}; not {value!r}{hint}{own}")
     return cast(Scalar, value)

@@ -1,8 +1,8 @@
-"""Recipe and run as values, and the identity that they are the hash of.
+"""Recipes and runs as values, and the ids made from their hashes.
 
-A recipe is flat, one scalar a field, so that it is a row of a table, a set of command-line flags and a line
-in a diff.  What changes no number (worker processes, how often a checkpoint is taken), or only how numbers are rounded
-(device, threads, kernels), is not in it.
+A recipe is flat, with one scalar per field, so that it is a row of a table, a set of command-line flags and a line in a
+diff.  It leaves out what does not affect the results (worker processes, how often a checkpoint is taken) or affects
+only rounding (device, threads, kernels).
 """
 
 import hashlib
@@ -21,9 +21,9 @@ from reslab.recipe.fields import ADDED_LATER, FILLED_IN, OWN_NETWORK, Scalar, co
 from reslab.recipe.roles import ONLY_WITH, without_effect
 
 SEMANTICS = 1
-"""Raised by a change of the mathematics that no field of `Recipe` shows, and not by one of rounding.
+"""Increased when the mathematics change without a change of any field of `Recipe`, but not when only rounding does.
 
-It is part of what every id is the hash of: raising it gives all runs new ids.
+Every id's hash covers it: increasing it gives all runs new ids.
 """
 
 _set = object.__setattr__
@@ -31,18 +31,18 @@ _set = object.__setattr__
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How a network is trained, whole.
+    """Everything about how a network is trained.
 
-    Errors and shares are explained by field; lengths of the schedule are in `schedule_unit`.  An impossible
-    value raises `ResLabError` with the allowed ones, an unknown field with the nearest.
+    Lengths of the schedule are in `schedule_unit`.  An impossible value raises `ResLabError` with the allowed ones, an
+    unknown field with the nearest one.
     """
 
     dataset: str = "cifar10"
     """Data set: one of those that `reslab data list` shows; your own: imagefolder (one folder per class) or \
 my_images.py:load, a function that returns arrays (docs/own_images.md)."""
     images: str = ""
-    """Which images, for a set that its name does not tell: the first 16 digits of their fingerprint.  ResLab fills it \
-in from the data root; a set known by its name has none."""
+    """Which images, if the data set's name does not identify them: the first 16 digits of their fingerprint.  ResLab \
+fills it in from the data root."""
     train_share: float = 1.0
     """Share of the training images to use, in (0, 1]; stratified by class; smaller shares lie within larger ones."""
     holdout: int = 0
@@ -62,8 +62,8 @@ mirrored at its edge)."""
     """Horizontal mirroring in training: random, alternating (drawn once per image, then every second epoch) or \
 none."""
     randaugment: int = 0
-    """Operations that RandAugment does to a training image before it is cropped, drawn from 14 (Cubuk et al. \
-2020); 0 for none.  The paper: 3 for WRN-28-10 on CIFAR-10."""
+    """Number of operations, drawn from 14, that RandAugment applies to a training image before it is cropped (Cubuk \
+et al. 2020); 0 for none.  The paper: 3 for WRN-28-10 on CIFAR-10."""
     randaugment_magnitude: float = 5.0
     """Strength of these operations, from 0 to 30; 10 is the end of AutoAugment's ranges.  The paper: 5 for \
 WRN-28-10 on CIFAR-10."""
@@ -77,7 +77,8 @@ their shares drawn from Beta(alpha, alpha) once per batch.  0 for none; the pape
 
     network: str = ""
     """A network of your own, in place of family, depth, shortcut and initialisation: my_net.py:build, a function from \
-(num_classes, seed) to a torch.nn.Module.  Its source, files that it imports beside it included, is part of the run."""
+(num_classes, seed) to a torch.nn.Module.  Its source, including the files beside it that it imports, is part of the \
+run."""
     family: str = "residual"
     """Network: residual or plain (the same without shortcuts), with 6n+2 layers; preact (batch norm and ReLU \
 before each convolution, He et al. 2016b), with 6n+2 layers, or preact-bottleneck, with 9n+2; wide (Zagoruyko and \
@@ -100,9 +101,8 @@ in [0, 1) (Zagoruyko and Komodakis 2016, section 2.4: 0.3 on CIFAR, 0.4 on SVHN)
     batch_size: int = 128
     """Images per iteration; the last batch of an epoch may be smaller."""
     optimiser: str = "sgd"
-    """sgd; muon: orthogonalised momentum for the 3x3 convolutions in the blocks whose output a batch norm takes, \
-SGD for the rest; adam (Kingma and Ba 2015); or adamw (Loshchilov and Hutter 2019: decay apart from the \
-gradient)."""
+    """sgd; muon: orthogonalised momentum for the 3x3 convolutions in the blocks that feed batch norm directly, SGD \
+for the rest; adam (Kingma and Ba 2015); or adamw (Loshchilov and Hutter 2019: decay decoupled from the gradient)."""
     muon_rate: float = 0.02
     """Base learning rate of Muon: how far a step turns a convolution's weights, as a fraction."""
     muon_momentum: float = 0.95
@@ -112,9 +112,9 @@ gradient)."""
     adam_beta_square: float = 0.999
     """Adam's beta 2: decay of its mean of their squares (Kingma and Ba 2015: 0.999)."""
     adam_epsilon: float = 1e-8
-    """What Adam adds to the root of that mean (Kingma and Ba 2015: 1e-8)."""
+    """Constant that Adam adds to the square root of that mean (Kingma and Ba 2015: 1e-8)."""
     learning_rate: float = 0.1
-    """Base learning rate: of SGD, or of Adam, for which Kingma and Ba 2015 propose 0.001."""
+    """Base learning rate of SGD or of Adam, for which Kingma and Ba 2015 propose 0.001."""
     momentum: float = 0.9
     """Momentum of SGD."""
     nesterov: bool = False
@@ -127,8 +127,7 @@ instead."""
 2013).  0 for no limit."""
     ema_decay: float = 0.0
     """Decay per iteration of an exponential moving average of the weights and of batch norm's statistics (Polyak \
-and Juditsky 1992): the network that is measured and saved.  0 for none, which measures the weights as \
-trained."""
+and Juditsky 1992); the averaged network is the one that is measured and saved.  0 for none."""
     decay_scope: str = "all"
     """Parameters that decay: all, or weights only (no biases, no batch norm)."""
     label_smoothing: float = 0.0
@@ -141,7 +140,7 @@ trained."""
     schedule: str = "step"
     """How the learning rate falls: step (drops by `drop_factor`), linear (from the warm-up down to zero), cosine \
 (from the warm-up down to `final_rate` along half a cosine, Loshchilov and Hutter 2017), or one-cycle (up to the \
-base rate and down again, Smith and Topin 2017, along half cosines; the momentum stays)."""
+base rate and down again, Smith and Topin 2017, along half cosines; the momentum stays constant)."""
     first_drop: float = 81
     """Completed units after which the rate is first multiplied by `drop_factor`."""
     second_drop: float = 122
@@ -189,12 +188,12 @@ the first drop."""
 
     @property
     def own_network(self) -> Reference | None:
-        """The function that builds the network where it is the user's own, else None."""
+        """The function that builds the network if it is the user's own, else None."""
         return parse(self.network)
 
     @property
     def drops(self) -> tuple[float, ...]:
-        """Completed units of the schedule after which the rate drops, those that are set."""
+        """Completed units of the schedule after which the rate drops, for the drops that are set."""
         return tuple(drop for drop in (self.first_drop, self.second_drop, self.third_drop) if drop)
 
     @property
@@ -214,7 +213,7 @@ the first drop."""
 
 
 def _in_words(init: Callable[..., None]) -> Callable[..., None]:
-    """Return the way to make a recipe that names an unknown field as the command line does."""
+    """Wrap a recipe's constructor so that it reports an unknown field as the command line does."""
 
     @wraps(init)
     def made(self: Recipe, *args: Any, **values: Any) -> None:
@@ -261,7 +260,7 @@ def field_names() -> tuple[str, ...]:
 
 
 def written_fields() -> tuple[str, ...]:
-    """Return the names of the fields that a user may write, in order: all but those that ResLab fills in."""
+    """Return the names of the fields that a user may set, in order: all but those that ResLab fills in."""
     return tuple(name for name in field_names() if name not in FILLED_IN)
 
 
@@ -271,9 +270,9 @@ def to_mapping(recipe: Recipe) -> dict[str, Scalar]:
 
 
 def canonical_json(recipe: Recipe) -> str:
-    """Return the text that a recipe's identity is the hash of.
+    """Return the text whose hash identifies a recipe.
 
-    A field added after the first release is left out while it has the value that changes nothing.
+    A field added after the first release is left out if it has its neutral value.
     """
     values = to_mapping(recipe)
     for name, neutral in ADDED_LATER.items():

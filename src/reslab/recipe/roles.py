@@ -1,4 +1,4 @@
-"""Which fields of a recipe play a part with which others: where one plays none, it has one fixed value."""
+"""Which fields of a recipe have an effect with which others: a field without one has a fixed value."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -30,11 +30,11 @@ ONLY_WITH: dict[str, tuple[str, tuple[str, ...]]] = {
     "warmup_error": ("warmup", ("until-error",)),
     "warmup_length": ("warmup", ("fixed", "linear")),
 }
-"""Fields that play a part only with some values of another field."""
+"""Fields that have an effect only with some values of another field."""
 
 
 def without_effect(recipe: "Recipe", defaults: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    """Return the fields that play no part in this recipe with the value they get, so that equal means equal.
+    """Return the values of fields that have no effect in this recipe, fixed so that equivalent recipes are equal.
 
     A field of `ONLY_WITH` gets its default.
     """
@@ -45,7 +45,7 @@ def without_effect(recipe: "Recipe", defaults: Mapping[str, Scalar]) -> dict[str
     elif recipe.images:
         unused["dataset"] = placeless(recipe.dataset)
     if (own := recipe.own_network) is not None and own.digest:
-        unused["network"] = f"{own.file}:{own.function}@{own.digest}"  # where the file lay plays no part
+        unused["network"] = f"{own.file}:{own.function}@{own.digest}"  # the file's folder has no effect
     if not family.has_shortcuts:
         unused["shortcut"] = "none"
     if family.projects:
@@ -72,7 +72,7 @@ def without_effect(recipe: "Recipe", defaults: Mapping[str, Scalar]) -> dict[str
 
 
 def check_plays_a_part(recipes: Sequence["Recipe"], given: Iterable[str]) -> None:
-    """Raise `ResLabError` where a field that a user gave changes none of the recipes, as Adam's beta does with SGD."""
+    """Raise `ResLabError` if a field that a user set has no effect in any of the recipes, as Adam's beta with SGD."""
     for name in given:
         needed = [_needed(recipe, name) for recipe in recipes]
         if needed and all(needed):
@@ -80,7 +80,7 @@ def check_plays_a_part(recipes: Sequence["Recipe"], given: Iterable[str]) -> Non
 
 
 def check_heeded(recipe: "Recipe", given: Mapping[str, object]) -> None:
-    """Raise `ResLabError` where a recipe has another value of a field than a user gave, as no other means anything."""
+    """Raise `ResLabError` if a recipe has replaced a value that a user set, since no other value has a meaning."""
     for name in FOLLOWING:
         if name in given and getattr(recipe, name) != given[name]:
             why = f"family {recipe.family} at depth {recipe.depth}, {recipe.dataset}"
@@ -90,16 +90,16 @@ def check_heeded(recipe: "Recipe", given: Mapping[str, object]) -> None:
 
 
 FOLLOWING = ("shortcut", "padding", "decay_scope", "family", "crop_padding")
-"""Fields that the others may leave one value only."""
+"""Fields to which the others may leave only one value."""
 
 
 def plays_a_part(recipe: "Recipe", name: str) -> bool:
-    """Say whether a field changes anything in this recipe, as the drops do only where the rate falls in steps."""
+    """Say whether a field has an effect in this recipe, as the drops have only if the rate falls in steps."""
     return not _needed(recipe, name)
 
 
 def _needed(recipe: "Recipe", name: str) -> str:
-    """Return what a field would play a part with, in words; "" where it plays one."""
+    """Return what a field would need to have an effect, in words; "" if it has one."""
     if name == "width" and not family_of(recipe.family).has_width:
         return f"family {' or '.join(key for key, family in FAMILIES.items() if family.has_width)}, not {recipe.family}"
     if name == "randaugment_magnitude" and recipe.randaugment == 0:
