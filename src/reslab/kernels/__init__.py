@@ -1,1 +1,1 @@
-"""Kernels of our own for the CPU, batch norm and 3x3 convolutions: compiled on this machine, or done without."""
+"""Our own kernels for convolutions, batch norm and loss: C++ compiled on this machine for CPUs, Triton for GPUs."""

@@ -1,6 +1,6 @@
-"""Compile the C++ beside this file with the machine's own compiler, once, and load it.
+"""Compile the C++ beside this file once, with the machine's own compiler, and load it.
 
-The library is plain C with pointers: no header of torch, so that compiling takes seconds, and no Python.
+The library has a plain C interface with pointers: no torch headers, so that compiling takes seconds, and no Python.
 """
 
 import ctypes
@@ -46,20 +46,20 @@ class Kernels:
     library: ctypes.CDLL | None
     reason: str
     lanes: int = 0
-    """Floats of a register that it convolves with: 16 with AVX-512, `AVX2_LANES`, or 0 with neither."""
+    """Floats per register in its convolutions: 16 with AVX-512, `AVX2_LANES` with AVX2, or 0 with neither."""
     multiplies_bfloat16: bool = False
-    """Whether that processor has AVX-512's dot products of bfloat16; without, maps of it are multiplied in float32."""
+    """Whether the CPU has AVX-512's bfloat16 dot products; without, bfloat16 maps are multiplied in float32."""
     tiles: bool = False
-    """Whether it has matrix tiles of bfloat16 (Intel's AMX), and the system lets us use them."""
+    """Whether it has bfloat16 matrix tiles (Intel's AMX), and the system lets us use them."""
 
     @property
     def convolves(self) -> bool:
-        """Whether the kernels convolve, and not only do batch norm."""
+        """Whether the kernels can convolve, not only do batch norm."""
         return self.lanes > 0
 
     @property
     def are_missed(self) -> bool:
-        """Whether there are none although there is a compiler, and nobody switched them off."""
+        """Whether there are none although there is a compiler and nobody switched them off."""
         return self.library is None and self.reason not in (SWITCHED_OFF, NO_COMPILER, NOT_HERE)
 
     @property
@@ -75,10 +75,10 @@ class Kernels:
 
 @cache
 def kernels() -> Kernels:
-    """Return the kernels for this machine, compiled now if they never were; RESLAB_KERNELS=0 does without.
+    """Return the kernels for this machine, compiled if they are not cached; RESLAB_KERNELS=0 disables them.
 
-    Kept in the user's cache (`reslab.cache`), by a hash of the source, the compiler and the processor.  A library there
-    that cannot be loaded is compiled again.
+    They are in the user's cache (`reslab.cache`), keyed by a hash of the source, the compiler and the processor.  A
+    cached library that cannot be loaded is compiled again.
     """
     tools = _tools()
     if isinstance(tools, str):
@@ -103,13 +103,13 @@ def kernels() -> Kernels:
 
 
 def source_key() -> str:
-    """Return what tells these kernels from those of another source, compiler or processor; nothing is compiled."""
+    """Return a key of these kernels' source, compiler and processor; nothing is compiled."""
     tools = _tools()
     return tools if isinstance(tools, str) else tools.path.stem
 
 
 def gpu_source_key() -> str:
-    """Return what tells a graphics card's kernels from those of another source or Triton; "" without them."""
+    """Return a key of the GPU kernels' source and Triton version; "" without them."""
     if gpu_reason():
         return ""
     digest = hashlib.sha256(triton_version().encode())
@@ -119,7 +119,7 @@ def gpu_source_key() -> str:
 
 
 def gpu_reason() -> str:
-    """Say why no kernels of ours are used on a graphics card from Ampere on; "" where they are."""
+    """Say why our kernels are not used on a GPU from Ampere on; "" if they are."""
     if os.environ.get("RESLAB_KERNELS") == "0":
         return SWITCHED_OFF
     return "" if triton_version() else "Triton is not installed"
@@ -134,41 +134,41 @@ def triton_version() -> str:
 
 
 def must_compile() -> bool:
-    """Say whether the next call of `kernels` compiles, which takes some seconds."""
+    """Say whether the next call of `kernels` compiles, which takes a few seconds."""
     tools = _tools()
     return not isinstance(tools, str) and not tools.path.exists()
 
 
 def library() -> ctypes.CDLL:
-    """Return the loaded library; ask `kernels` first whether there is one."""
+    """Return the loaded library; check with `kernels` first that there is one."""
     loaded = kernels().library
     assert loaded is not None
     return loaded
 
 
 def call(name: str, *arguments: object) -> None:
-    """Call a function of the library; raise `MemoryError` where that had too little."""
+    """Call a function of the library; raise `MemoryError` if it ran out of memory."""
     if getattr(library(), name)(*arguments):
         raise MemoryError("not enough memory for a kernel")
 
 
 def at(tensor: "Tensor | None") -> ctypes.c_void_p:
-    """Return where a tensor's numbers are, as the library takes it; None is a null pointer."""
+    """Return a pointer to a tensor's data for the library; a null pointer for None."""
     return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
 
 
 @dataclass(frozen=True, slots=True)
 class _Tools:
     compiler: str
-    """The command, as CXX has it: a path, or words as in ccache g++."""
+    """The command, as in CXX: a path, or several words such as ccache g++."""
     openmp: Path
     path: Path
-    """Of the compiled library, whether it is there or not."""
+    """Of the compiled library, which may not exist yet."""
 
 
 @cache
 def _tools() -> _Tools | str:
-    """Return what to compile with, or why that cannot be."""
+    """Return what to compile with, or why we cannot compile."""
     if os.environ.get("RESLAB_KERNELS") == "0":
         return SWITCHED_OFF
     if sys.platform != "linux":
@@ -184,7 +184,7 @@ def _tools() -> _Tools | str:
         return _Tools(compiler, openmp, cached("kernels", f"{_key(compiler)}.so"))
     except ResLabError as error:
         return str(error)
-    except (OSError, ValueError, subprocess.SubprocessError) as error:  # of values: a quote that is not closed
+    except (OSError, ValueError, subprocess.SubprocessError) as error:  # ValueError: an unclosed quote
         return f"{compiler} failed: {error}"
 
 
@@ -193,12 +193,12 @@ def _compile(tools: _Tools) -> None:
     with tempfile.TemporaryDirectory(dir=tools.path.parent) as folder:
         linked = Path(folder) / "kernels.so"
         made = [Path(folder) / f"{source.stem}.o" for source in SOURCES]
-        with ThreadPoolExecutor(len(SOURCES)) as pool:  # a compiler each: they take several seconds in turn
+        with ThreadPoolExecutor(len(SOURCES)) as pool:  # in parallel: one after the other takes several seconds
             list(pool.map(partial(_compile_one, tools.compiler), SOURCES, made))
-        # Linked by path to the OpenMP library that torch has loaded: two of them would fight for the cores.
+        # Linked by path to the OpenMP library that torch has loaded: two of them would compete for the cores.
         command = (*_words(tools.compiler), "-shared", *map(str, made), str(tools.openmp), "-o", str(linked))
         _call(*command, scratch=Path(folder))
-        write_whole(tools.path, linked.read_bytes())  # another process may have been as fast: either file will do
+        write_whole(tools.path, linked.read_bytes())  # another process may have made it meanwhile: either will do
 
 
 def _loaded(path: Path) -> ctypes.CDLL | OSError:
@@ -228,7 +228,7 @@ def _vector_width() -> tuple[str, ...]:
 
 
 def _call(*command: str, scratch: Path) -> None:
-    # In a session of its own, so that Ctrl-C asks the training to stop and does not take its kernels.
+    # In a session of its own, so that Ctrl-C stops the training without killing the compiler.
     environment = {**os.environ, "TMPDIR": str(scratch)}
     subprocess.run(
         command, check=True, capture_output=True, text=True, timeout=120, start_new_session=True, env=environment

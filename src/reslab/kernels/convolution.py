@@ -1,6 +1,6 @@
-"""Convolutions by our own kernels where they are faster than torch's, or have the same bits with any number of threads.
+"""Convolutions by our own kernels where these are faster than torch's, or give the same bits with any thread count.
 
-All else in a convolution is torch's.
+The rest of a convolution is torch's.
 """
 
 import ctypes
@@ -15,29 +15,28 @@ from reslab.kernels.derivative import first_only
 
 LANES = 16
 MOST_FIRST_CHANNELS = 4
-"""Of images, for the kernels of a first convolution, on the processor and on a card."""
+"""Most input channels for the kernels of a first convolution, on CPU and GPU."""
 
 KINDS: set[type[nn.Conv2d]] = {nn.Conv2d}
-"""The types of layers that compute what `nn.Conv2d` does, and no more: not those of a parametrised weight."""
+"""The layer types that compute exactly what `nn.Conv2d` does, which excludes parametrised weights."""
 
 
 def convolve(convolution: nn.Conv2d, maps: Tensor) -> Tensor:
     """Return convolution(maps), N x C x H x W, in float32 or, under autocast to bfloat16, in bfloat16.
 
-    With 3x3 taps and stride 1 it is Winograd's way of convolving, which multiplies 16 times for each 36 of the direct
-    way, for maps of even sides; in bfloat16 on a processor with matrix tiles, or for images of at most four channels,
-    it is the direct way, for any sides.  Sums are float32, and so is the gradient of the weights.
-    With stride 2 or 1x1 taps only gradients are ours: that of the weights and, of 3x3 taps with AVX2, that of the maps.
-    Where the processor has no dot products of bfloat16, all is multiplied in float32 and only the maps are bfloat16.
-    Where the kernels cannot do it (they need a processor with AVX2), this is `convolution(maps)`.  A second derivative
-    is refused.
+    With 3x3 taps and stride 1, maps with even sides use Winograd convolution, which needs 16 multiplications where the
+    direct method needs 36; bfloat16 on a CPU with matrix tiles, and images of at most four channels, use the direct
+    method with any sides.  Sums are float32, and so is the gradient of the weights.  With stride 2 or 1x1 taps only
+    gradients are ours: that of the weights and, for 3x3 taps with AVX2, that of the maps.  If the CPU has no bfloat16
+    dot products, everything is multiplied in float32 and only the maps are bfloat16.  If the kernels cannot do it (they
+    need a CPU with AVX2), this is `convolution(maps)`.  A second derivative raises `ResLabError`.
     """
     out: Tensor = by_kernel(convolution, maps) if usable(convolution, maps) else convolution(maps)
     return out
 
 
 def by_kernel(convolution: nn.Conv2d, maps: Tensor) -> Tensor:
-    """Return what `convolve` does, where the kernels are `usable`."""
+    """Return what `convolve` does, given that the kernels are `usable`."""
     out: Tensor
     dtype = _multiplied(maps)
     if maps.shape[1] <= MOST_FIRST_CHANNELS:
@@ -48,7 +47,7 @@ def by_kernel(convolution: nn.Conv2d, maps: Tensor) -> Tensor:
 
 
 def fits(convolution: nn.Conv2d) -> bool:
-    """Say whether the kernels are made for a layer of these sizes and options, whatever maps it is given."""
+    """Say whether the kernels support a layer of these sizes and options, whatever maps it is given."""
     leaving, entering, *taps = convolution.weight.shape
     return (
         convolution.bias is None
@@ -72,12 +71,12 @@ def _multiplied(maps: Tensor) -> torch.dtype:
 
 
 def usable(convolution: nn.Conv2d, maps: Tensor) -> bool:
-    """Say whether the kernels can do this, here and in the type that torch would multiply in."""
+    """Say whether the kernels can do this on this machine, in the type that torch would multiply in."""
     weight, dtype = convolution.weight, _multiplied(maps)
     return (
         type(convolution) in KINDS
         and weight.dtype == torch.float32
-        and (dtype != torch.bfloat16 or torch.is_autocast_enabled("cpu"))  # else torch refuses the weight
+        and (dtype != torch.bfloat16 or torch.is_autocast_enabled("cpu"))  # else torch rejects the weight
         and kernels().convolves
         and dtype in (torch.float32, torch.bfloat16)
         and maps.dtype in (torch.float32, torch.bfloat16)
@@ -134,7 +133,7 @@ class _Convolution(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             if _is_ours(maps, weight, ctx.stride):
                 of_maps = _ours(gradient, weight, back=True)
-            # Torch's depends on the number of threads with AVX2.
+            # With AVX2, torch's bits depend on the number of threads.
             elif kernels().lanes == AVX2_LANES and ctx.stride == 2 and weight.shape[2] == 3 and _is_winograds(maps):
                 of_maps = _ours(_with_gaps(gradient), weight, back=True)
             else:
@@ -155,7 +154,7 @@ def _is_winograds(maps: Tensor) -> bool:
 
 
 def _ours(maps: Tensor, weight: Tensor, *, back: bool) -> Tensor:
-    """Return maps convolved with the weight or, `back`, with the weight turned round and its channels exchanged."""
+    """Return maps convolved with the weight or, if `back`, with the weight rotated by 180 degrees and transposed."""
     images, _, height, width = maps.shape
     leaving = weight.shape[1 if back else 0]
     out = _empty(images, leaving, height, width, maps.dtype)
@@ -174,7 +173,7 @@ def _of_weight(maps: Tensor, gradient: Tensor, weight: Tensor, stride: int) -> T
     to = _empty(leaving, entering, taps, taps, torch.float32)
     is_bfloat, *sizes = _sizes(maps.dtype, maps, leaving)
     places = (_threads(), at(maps), at(gradient), at(to))
-    # In float32 with few channels, the transforms cost what the products save.
+    # In float32 with few channels, the transforms cost as much as the products save.
     worth = maps.dtype == torch.bfloat16 or min(entering, leaving) > LANES
     if taps == 3 and _in_tiles(maps):
         call("reslab_tiles_weights", *sizes, stride, *places)
@@ -186,7 +185,7 @@ def _of_weight(maps: Tensor, gradient: Tensor, weight: Tensor, stride: int) -> T
 
 
 def _with_gaps(gradient: Tensor) -> Tensor:
-    """Return the gradient of an output made at stride 1, of which every second number was taken."""
+    """Return the gradient of a stride-1 output from that of its stride-2 subsample, with zeros in between."""
     count, channels, height, width = gradient.shape
     maps = _empty(count, channels, 2 * height, 2 * width, gradient.dtype).zero_()
     maps[:, :, ::2, ::2] = gradient
@@ -194,7 +193,7 @@ def _with_gaps(gradient: Tensor) -> Tensor:
 
 
 def _of_maps_by_torch(maps: Tensor, gradient: Tensor, weight: Tensor, stride: int) -> Tensor:
-    """Return torch's gradient of the maps, which are asked for their shape only."""
+    """Return torch's gradient of the maps, of which only the shape is used."""
     padding, one = weight.shape[2] // 2, [1, 1]
     wide = _torchs(gradient)
     gradients: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.convolution_backward(
@@ -214,12 +213,12 @@ def _of_maps_by_torch(maps: Tensor, gradient: Tensor, weight: Tensor, stride: in
 
 
 def _torchs(maps: Tensor) -> Tensor:
-    """Return maps as torch convolves them fast: as float32 where products of bfloat16 are emulated."""
+    """Return maps in the type that torch convolves fast: float32 if bfloat16 products are emulated."""
     return maps if kernels().multiplies_bfloat16 else maps.float()
 
 
 def _as(weight: Tensor, maps: Tensor, wide: Tensor) -> Tensor:
-    """Return a weight rounded to the type of the maps, in the type of what it is multiplied with."""
+    """Return a weight rounded to the type of the maps, but stored in the type of `wide`."""
     return weight.to(maps.dtype).to(wide.dtype)
 
 

@@ -1,4 +1,4 @@
-"""The kernels know first derivatives only, and say so."""
+"""Refuse second derivatives, which the kernels do not have."""
 
 import torch
 
@@ -6,10 +6,10 @@ from reslab.errors import ResLabError
 
 
 def first_only() -> None:
-    """Raise `ResLabError` where a backward pass is to be differentiated again (`create_graph=True`).
+    """Raise `ResLabError` if a backward pass is to be differentiated again (`create_graph=True`).
 
-    At once: `torch.autograd.function.once_differentiable` complains only where the second derivative comes by, and
-    `torch.autograd.grad` for the parameters does not, but leaves its share out.
+    This is raised in the backward pass itself: `torch.autograd.function.once_differentiable` raises only if the second
+    derivative reaches it, which that of `torch.autograd.grad` for the parameters does not; its share would be missing.
     """
     if torch.is_grad_enabled():
         raise ResLabError(

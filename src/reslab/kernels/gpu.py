@@ -1,9 +1,9 @@
-"""What a convolution with batch norm needs on a graphics card, as Triton kernels.
+"""Triton kernels for a convolution with batch norm on a GPU.
 
-Maps are channels-last: rows of pixels, columns of channels.  A convolution is a product of matrices, put together on
-the fly from `TAPS` positions of its filter at a time.  What is summed over all pixels (the statistics of a batch, the
-gradients of parameters) is stored in pieces, one a program, which the kernel after it puts together, always in the
-same order: the same input gives the same bits, and no program waits for another.
+Maps are channels-last: rows of pixels, columns of channels.  A convolution is a matrix product, assembled on the fly
+from `TAPS` positions of its filter at a time.  Sums over all pixels (batch statistics, parameter gradients) are stored
+in pieces, one per program, which the next kernel adds, always in the same order: the same input gives the same bits,
+and no program waits for another.
 """
 
 import os
@@ -12,12 +12,12 @@ import triton
 import triton.language as tl
 
 WIDEN = tl.constexpr(os.environ.get("TRITON_INTERPRET") == "1")
-"""Triton's interpreter multiplies no bfloat16: there, products are of float32."""
+"""Triton's interpreter cannot multiply bfloat16: it multiplies float32 instead."""
 
 
 @triton.jit
 def product(a, b, acc):
-    """Return acc + a @ b; float32 is multiplied as it is, not as TF32."""
+    """Return acc + a @ b; float32 is multiplied in full precision, not as TF32."""
     if WIDEN:
         a, b = a.to(tl.float32), b.to(tl.float32)
     return tl.dot(a, b, acc, input_precision="ieee")
@@ -29,9 +29,9 @@ def convolved(
     C: tl.constexpr, K: tl.constexpr, H: tl.constexpr, W: tl.constexpr, SIDE: tl.constexpr, STRIDE: tl.constexpr,
     TAPS: tl.constexpr, DEPTH: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
-    """Return maps N x H x W x C convolved with weight K x SIDE x SIDE x C, at these rows of the output, in float32.
+    """Return these rows of maps N x H x W x C convolved with weight K x SIDE x SIDE x C, in float32.
 
-    DEPTH is the power of two that holds TAPS x C.
+    DEPTH is TAPS x C rounded up to a power of two.
     """
     OUT_H: tl.constexpr = (H - 1) // STRIDE + 1
     OUT_W: tl.constexpr = (W - 1) // STRIDE + 1
@@ -68,7 +68,7 @@ def convolved(
 
 @triton.jit
 def finish(values, shortcut, out, at, is_here, ADDS: tl.constexpr, RELU: tl.constexpr):
-    """Add a shortcut to what was normalised, take the positive part, and store it."""
+    """Add a shortcut to normalised values, apply ReLU, and store them."""
     if ADDS:
         values += tl.load(shortcut + at, mask=is_here, other=0.0).to(tl.float32)
     if RELU:
@@ -83,7 +83,7 @@ def evaluate_layer(
     TAPS: tl.constexpr, DEPTH: tl.constexpr, ADDS: tl.constexpr, RELU: tl.constexpr, ROWS: tl.constexpr,
     STAGES: tl.constexpr,
 ):  # fmt: skip
-    """Convolve, normalise by the running statistics, add a shortcut, take the positive part."""
+    """Convolve, normalise by the running statistics, add a shortcut, apply ReLU."""
     rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     is_row = rows < num_rows
     acc = convolved(maps, weight, rows, is_row, C, K, H, W, SIDE, STRIDE, TAPS, DEPTH, STAGES)
@@ -100,7 +100,7 @@ def convolve(
     C: tl.constexpr, K: tl.constexpr, H: tl.constexpr, W: tl.constexpr, SIDE: tl.constexpr, STRIDE: tl.constexpr,
     TAPS: tl.constexpr, DEPTH: tl.constexpr, ROWS: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
-    """Convolve; each program's piece has, by channel, the mean of its rows and their squared deviations from it."""
+    """Convolve; a program's piece holds, by channel, its rows' mean and the sum of their squared deviations from it."""
     program = tl.program_id(0)
     rows = program * ROWS + tl.arange(0, ROWS)
     is_row = rows < num_rows
@@ -122,13 +122,13 @@ def normalise(
     num_rows, num_pieces, piece_rows, rows_each,
     C: tl.constexpr, ADDS: tl.constexpr, RELU: tl.constexpr, ROWS: tl.constexpr, PIECES: tl.constexpr,
 ):  # fmt: skip
-    """Normalise maps, rows x C, by their own statistics, from pieces of `convolve`; add a shortcut; positive part.
+    """Normalise maps, rows x C, by their own statistics, from the pieces of `convolve`; add a shortcut; apply ReLU.
 
-    Mean and inverse deviation go to `saved`, 2 x C, and into the running statistics.  A program puts all pieces
-    together for itself, and then works on `rows_each` rows.
+    Mean and inverse deviation go to `saved`, 2 x C, and mean and variance update the running statistics.  Each program
+    combines all pieces itself, and then works on `rows_each` rows.
     """
     channels = tl.arange(0, C)
-    near = tl.load(pieces + channels)  # sums are of distances from some mean, so that nothing cancels
+    near = tl.load(pieces + channels)  # sums are of deviations from one piece's mean, to avoid cancellation
     total = tl.zeros((C,), tl.float32)
     squares = tl.zeros((C,), tl.float32)
     for first in range(0, num_pieces, PIECES):
@@ -170,9 +170,10 @@ def through_relu(
     gradient, out, maps, to, saved, gamma, beta, pieces, program, rows, is_row,
     C: tl.constexpr, ADDS: tl.constexpr, RELU: tl.constexpr,
 ):  # fmt: skip
-    """Store a norm's output's gradient, rows x C, where the output (after a shortcut, if it ADDS one) is positive.
+    """Store the gradient of a norm's output, rows x C, zeroed where the ReLU (after a shortcut, if it ADDS one) is 0.
 
-    The program's piece has its sum, which is the gradient of beta, and its sum with the normalised maps, that of gamma.
+    The program's piece holds its sum, the gradient of beta, and the sum of its products with the normalised maps, the
+    gradient of gamma.
     """
     channels = tl.arange(0, C)
     at = rows[:, None] * C + channels[None, :]
@@ -197,7 +198,7 @@ def norm_gradient(
     gradient, out, maps, to, saved, gamma, beta, pieces, num_rows,
     C: tl.constexpr, ADDS: tl.constexpr, RELU: tl.constexpr, POOL: tl.constexpr, ROWS: tl.constexpr,
 ):  # fmt: skip
-    """Do `through_relu` with a gradient that is there: that of the mean of every POOL rows."""
+    """Apply `through_relu` to the gradient of the mean of every POOL rows."""
     rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     is_row = rows < num_rows
     at = (rows // POOL)[:, None] * C + tl.arange(0, C)[None, :]
@@ -210,9 +211,9 @@ def norm_input_gradient(
     gradient, maps, to, saved, gamma, pieces, to_gamma, to_beta, num_rows, num_pieces, rows_each,
     C: tl.constexpr, ROWS: tl.constexpr, PIECES: tl.constexpr,
 ):  # fmt: skip
-    """Make the gradients of gamma, beta and the norm's input, rows x C, from what `through_relu` left.
+    """Compute the gradients of gamma, beta and the norm's input, rows x C, from the results of `through_relu`.
 
-    A program puts all pieces together for itself, and then works on `rows_each` rows.
+    Each program combines all pieces itself, and then works on `rows_each` rows.
     """
     channels = tl.arange(0, C)
     of_beta = tl.zeros((C,), tl.float32)
@@ -248,9 +249,10 @@ def maps_gradient(
     C: tl.constexpr, K: tl.constexpr, H: tl.constexpr, W: tl.constexpr, SIDE: tl.constexpr, STRIDE: tl.constexpr,
     MORE: tl.constexpr, BEFORE: tl.constexpr, ADDS: tl.constexpr, ROWS: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
-    """Make the gradient of a convolution's input, N x H x W x C, from that of its output, of K channels.
+    """Compute the gradient of a convolution's input, N x H x W x C, from that of its output, of K channels.
 
-    `more` is what its other use gives.  With BEFORE it is taken through the layer before, as `through_relu` does.
+    `more` is the gradient from the input's other use.  With BEFORE the sum is passed through the ReLU of the layer
+    before, as in `through_relu`.
     """
     OUT_H: tl.constexpr = (H - 1) // STRIDE + 1
     OUT_W: tl.constexpr = (W - 1) // STRIDE + 1
@@ -294,9 +296,9 @@ def weight_gradient(
     C: tl.constexpr, K: tl.constexpr, H: tl.constexpr, W: tl.constexpr, SIDE: tl.constexpr, STRIDE: tl.constexpr,
     TAPS: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
-    """Make the gradient of a weight, K x SIDE x SIDE x C in float32, of `rows_each` pixels a piece.
+    """Compute the gradient of a weight, K x SIDE x SIDE x C in float32, in pieces of `rows_each` pixels.
 
-    Program (i, j) makes positions j x TAPS and following of piece i; WIDTH is the power of two that holds TAPS x C.
+    Program (i, j) computes the TAPS positions from j x TAPS of piece i; WIDTH is TAPS x C rounded up to a power of two.
     """
     OUT_H: tl.constexpr = (H - 1) // STRIDE + 1
     OUT_W: tl.constexpr = (W - 1) // STRIDE + 1
@@ -328,8 +330,8 @@ def weight_gradient(
 def add_pieces(pieces, to, table, PIECES: tl.constexpr, COLUMNS: tl.constexpr):
     """Add the pieces of many sums, all float32.
 
-    A program's row of the table has the places of its first piece and of its sum, its columns, the numbers from one
-    piece to the next, and how many pieces there are.
+    A program's row of the table holds the offsets of its first piece and of its sum, its number of columns, the
+    distance from one piece to the next, and the number of pieces.
     """
     row = table + tl.program_id(0) * 5
     start = tl.multiple_of(tl.load(row), 16)

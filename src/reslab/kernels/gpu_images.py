@@ -1,4 +1,4 @@
-"""Augmented images on a graphics card in one Triton kernel: mirrored, cropped and normalised."""
+"""Augmented images on a GPU in one Triton kernel: mirrored, cropped and normalised."""
 
 import torch
 import triton
@@ -12,7 +12,7 @@ def _render(
     C: tl.constexpr, H: tl.constexpr, W: tl.constexpr, EDGE: tl.constexpr, REFLECTS: tl.constexpr,
     MOVES: tl.constexpr, WIDTH: tl.constexpr,
 ):  # fmt: skip
-    """Make image `program_id`, H x W x C: (pixel - shift) x scale; WIDTH is the power of two that holds H x W."""
+    """Make image `program_id`, H x W x C: (pixel - shift) x scale; WIDTH is H x W rounded up to a power of two."""
     number = tl.program_id(0)
     place = tl.load(draw + number * 4)
     row = tl.load(draw + number * 4 + 1)
@@ -41,9 +41,9 @@ def render(
 ) -> tuple[Tensor, Tensor]:
     """Return images B x C x H x W in float32, channels-last, and labels, of a draw B x 4.
 
-    A draw is an image's place among `pixels` (uint8, N x C x H x W), the row and column of its crop, each from 0 to
-    2 x edge, and 1 if mirrored.  `scales` is C x H x W; `shifts` is 1 x C x H x W, or one for each window: mirrored or
-    not, each row, each column.
+    A row of the draw is an image's index in `pixels` (uint8, N x C x H x W), the row and column of its crop, each from
+    0 to 2 x edge, and 1 if mirrored.  `scales` is C x H x W; `shifts` is 1 x C x H x W, or has one shift for each
+    window: mirrored or not, each row, each column.
     """
     _, channels, height, width = pixels.shape
     number = len(draw)

@@ -1,4 +1,4 @@
-"""A convolution, its batch norm and what follows on a graphics card: forward, evaluation and gradients, by Triton."""
+"""A convolution with batch norm, shortcut and ReLU on a GPU, by Triton: training, evaluation and gradients."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from reslab.kernels.gpu_sizes import COLUMNS, ELEMENTS, Sizes, Tile, shares, up
 
 
 def cast(weights: Sequence[Tensor], dtype: torch.dtype) -> list[Tensor]:
-    """Return weights in another type, channels-last and without a gradient: all in one go."""
+    """Return weights in another type, channels-last and detached, all converted at once."""
     weights = [weight.detach().contiguous(memory_format=torch.channels_last) for weight in weights]
     if all(weight.dtype == dtype for weight in weights):
         return weights
@@ -27,7 +27,7 @@ class Layer:
     convolution: nn.Conv2d
     norm: nn.BatchNorm2d
     weight: Tensor
-    """The convolution's weight in the type that is multiplied, channels-last."""
+    """The convolution's weight in the type to multiply in, channels-last."""
 
     def evaluate(self, maps: Tensor, shortcut: Tensor | None = None, *, relu: bool = True) -> Tensor:
         """Return relu(norm(convolution(maps)) + shortcut), N x K x H x W, by the norm's running statistics."""
@@ -44,7 +44,7 @@ class Layer:
         return out
 
     def train(self, maps: Tensor, shortcut: Tensor | None = None, *, relu: bool = True) -> "Done":
-        """Do the same by the statistics of these maps, which go into the running ones; keep what gradients need."""
+        """Do the same by the statistics of these maps, which update the running ones; keep what the gradients need."""
         from reslab.kernels import gpu
 
         norm, sizes = self.norm, Sizes.of(maps, self.convolution)
@@ -68,7 +68,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A layer's forward pass: what its gradients are made from."""
+    """A layer's forward pass: what its gradients are computed from."""
 
     layer: Layer
     sizes: Sizes
@@ -76,12 +76,12 @@ class Done:
     convolved: Tensor
     out: Tensor
     saved: Tensor
-    """Mean and inverse deviation of each channel of what was convolved."""
+    """Mean and inverse standard deviation of each channel of the convolution's output."""
     adds: bool
     relu: bool
 
     def of_norm(self, gradient: Tensor, pool: int = 1) -> "Passed":
-        """Take a gradient of the output, or of its mean over every `pool` pixels, through the ReLU."""
+        """Pass a gradient of the output, or of its mean over every `pool` pixels, back through the ReLU."""
         from reslab.kernels import gpu
 
         num_rows, channels = self.sizes.rows_out, self.sizes.leaving
@@ -95,7 +95,7 @@ class Done:
         return Passed(to, pieces)
 
     def of_convolved(self, passed: "Passed") -> tuple[Tensor, Tensor, Tensor]:
-        """Return the gradients of what was convolved, of gamma and of beta."""
+        """Return the gradients of the convolution's output, of gamma and of beta."""
         from reslab.kernels import gpu
 
         norm, channels = self.layer.norm, self.sizes.leaving
@@ -116,7 +116,7 @@ class Done:
         return to
 
     def of_norm_before(self, of_convolved: Tensor, more: Tensor | None, before: "Done") -> "Passed":
-        """Add `more` to the gradient of the maps, and take it through the ReLU of the layer whose output they are."""
+        """Add `more` to the gradient of the maps, and pass it back through the ReLU of the layer that produced them."""
         to = torch.empty_like(self.maps)
         tile = Tile.of_maps_gradient(self.sizes, to.dtype)
         pieces = Pieces.of(self.sizes.rows_in, tile.rows, self.sizes.channels, to.device)
@@ -143,7 +143,7 @@ class Done:
         )  # fmt: skip
 
     def of_weight(self, of_convolved: Tensor, pieces: Tensor) -> None:
-        """Make the gradient of the weight, in pieces of float32, K x side x side x C each, as many as `split` says."""
+        """Compute the gradient of the weight in float32 pieces, K x side x side x C each, as many as `split` says."""
         from reslab.kernels import gpu
 
         tile = Tile.of_weight_gradient(self.sizes)
@@ -155,39 +155,39 @@ class Done:
         )  # fmt: skip
 
     def _for_relu(self, to: Tensor) -> tuple[Tensor | None, ...]:
-        """Return what a kernel needs to take a gradient through the ReLU, to `to`."""
+        """Return what a kernel needs to pass a gradient back through the ReLU, to `to`."""
         norm = self.layer.norm
         return self.out, self.convolved, to, self.saved, norm.weight, norm.bias
 
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """Sums over all rows in pieces, one a program, each with two numbers a channel."""
+    """Sums over all rows in pieces, one per program, each with two numbers per channel."""
 
     values: Tensor
     number: int
 
     @classmethod
     def of(cls, num_rows: int, rows_each: int, channels: int, device: torch.device) -> Self:
-        """Return room for them."""
+        """Return a buffer for them."""
         number = up(num_rows, rows_each)
         return cls(torch.empty(number * 2 * channels, device=device), number)
 
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """A gradient taken through a ReLU, and the pieces of the gradients of beta and gamma."""
+    """A gradient passed back through a ReLU, and the pieces of the gradients of beta and gamma."""
 
     gradient: Tensor
     pieces: Pieces
 
 
 class WeightGradients:
-    """Room for the gradients of all weights, in pieces, and the way to add the pieces up: one launch for them all."""
+    """Buffers for the pieces of all weights' gradients, which it adds up in a single launch."""
 
     def __init__(self, all_sizes: Sequence[Sizes], device: torch.device) -> None:
         self._places: list[tuple[int, int]] = []
-        """Of each weight the place of its first piece and that of its sum."""
+        """For each weight, the offsets of its first piece and of its sum."""
         self._shapes = [(sizes.leaving, sizes.side, sizes.side, sizes.channels) for sizes in all_sizes]
         table = []
         start = end = 0
@@ -202,7 +202,7 @@ class WeightGradients:
         self._table = torch.tensor(table, dtype=torch.int64).to(device)
 
     def room(self) -> list[Tensor]:
-        """Return room for the pieces of each weight, one after the other in one tensor."""
+        """Return buffers for the pieces of each weight, one after the other in one tensor."""
         every = torch.empty(self._num_pieces, device=self._table.device)
         return [every[start:] for start, _ in self._places]
 

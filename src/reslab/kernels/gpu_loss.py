@@ -1,4 +1,4 @@
-"""Softmax, cross-entropy, its gradient and an epoch's sums on a graphics card in one Triton kernel."""
+"""Softmax, cross-entropy, its gradient and an epoch's sums on a GPU in one Triton kernel."""
 
 import torch
 import triton
@@ -6,7 +6,7 @@ import triton.language as tl
 from torch import Tensor
 
 ROWS, NUMBERS = 128, 8192
-"""Images that the kernel works on at a time, at most, and their logits."""
+"""Most images that the kernel processes at a time, and most logits."""
 
 
 @triton.jit
@@ -14,7 +14,7 @@ def _cross_entropy(
     logits, labels, gradient, total_loss, total_wrong, total_updates, stopped, num_rows, smoothing,
     CLASSES: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr,
 ):  # fmt: skip
-    """Do it for all images in one program; WIDTH is the power of two that holds the classes."""
+    """Process all images in one program; WIDTH is the number of classes rounded up to a power of two."""
     classes = tl.arange(0, WIDTH)
     is_class = (classes < CLASSES)[None, :]
     loss = tl.zeros((ROWS,), tl.float32)
@@ -41,7 +41,7 @@ def _cross_entropy(
         slope = (exponentials / total[:, None] - wanted) / num_rows
         tl.store(gradient + at, slope.to(gradient.dtype.element_ty), mask=is_here)
     sum_of_losses = tl.sum(loss, 0)
-    is_finite = tl.abs(sum_of_losses) < float("inf")  # nor is what is not a number
+    is_finite = tl.abs(sum_of_losses) < float("inf")  # false for NaN, too
     stops = tl.maximum(tl.load(stopped), 1 - is_finite.to(tl.float32))
     tl.store(stopped, stops)
     tl.store(total_updates, tl.load(total_updates) + (1 - stops).to(tl.int64))
@@ -52,10 +52,10 @@ def _cross_entropy(
 def cross_entropy(
     logits: Tensor, labels: Tensor, smoothing: float, *, loss: Tensor, wrong: Tensor, updates: Tensor, stopped: Tensor
 ) -> Tensor:
-    """Return the gradient of the mean cross-entropy of logits N x classes with labels N, and add to the sums in place.
+    """Return the gradient of the mean cross-entropy of logits N x classes with labels N, and update the sums in place.
 
-    To `loss` (float64) the loss of all images, to `wrong` (int64) the images whose largest logit is not their label's,
-    to `updates` (int64) 1 unless `stopped` (float32), which becomes 1 where the loss is not finite.
+    Adds the loss of all images to `loss` (float64), the number of images whose largest logit is not their label's to
+    `wrong` (int64), and 1 to `updates` (int64) unless `stopped` (float32), which becomes 1 if the loss is not finite.
     """
     number, classes = logits.shape
     logits, gradient = logits.contiguous(), torch.empty(logits.shape, dtype=logits.dtype, device=logits.device)

@@ -1,6 +1,6 @@
-"""Single layers by the kernels, in a network of any kind: what training and evaluating on the processor ask of them.
+"""Single layers by our kernels, in any network, for training and evaluation on the CPU.
 
-Where something is differentiated in evaluation mode, and for maps that the kernels do not fit, a layer is torch's.
+Layers fall back on torch when differentiated in evaluation mode, and for maps that the kernels do not support.
 """
 
 import torch
@@ -11,7 +11,7 @@ from reslab.kernels.build import kernels
 
 
 class KernelConv2d(nn.Conv2d):
-    """A convolution of torch's that computes by our kernels."""
+    """Torch's convolution, computed by our kernels."""
 
     def forward(self, maps: Tensor) -> Tensor:
         is_usual = self.training or not torch.is_grad_enabled()
@@ -21,7 +21,7 @@ class KernelConv2d(nn.Conv2d):
 
 
 class KernelBatchNorm2d(nn.BatchNorm2d):
-    """A batch norm of torch's that computes by our kernels."""
+    """Torch's batch norm, computed by our kernels."""
 
     def forward(self, maps: Tensor) -> Tensor:
         if _is_plain(maps) and norm.usable(self, maps):
@@ -32,19 +32,19 @@ class KernelBatchNorm2d(nn.BatchNorm2d):
 convolution.KINDS.add(KernelConv2d)
 norm.KINDS.add(KernelBatchNorm2d)
 TORCHS: dict[type[nn.Module], type[nn.Module]] = {KernelConv2d: nn.Conv2d, KernelBatchNorm2d: nn.BatchNorm2d}
-"""Torch's layers, by ours."""
+"""Our layer types, and torch's that they replace."""
 
 
 def use_kernels(network: nn.Module, precision: str = "fp32") -> int:
-    """Let every layer that the kernels are made for and faster at use them; return how many these are.
+    """Switch every layer that our kernels support and speed up to them; return the number of these layers.
 
-    In "bf16" on a processor that has no products of it these are more layers than elsewhere: torch emulates them.
+    In "bf16" on a CPU without bfloat16 products there are more of them, since torch emulates these products.
 
     The modules stay the same objects, with their parameters, hooks and names.
     """
     count = 0
     for layer in network.modules():
-        if "forward" in layer.__dict__:  # the user's own way through it
+        if "forward" in layer.__dict__:  # overridden by the user
             continue
         if type(layer) is nn.Conv2d and _is_worth_it(layer, precision):
             layer.__class__ = KernelConv2d
@@ -65,14 +65,14 @@ def use_torch(network: nn.Module) -> None:
 
 
 def _is_worth_it(layer: nn.Conv2d, precision: str) -> bool:
-    # Of others only gradients are ours, for the sake of the order of their sums.
+    # For other layers only gradients are ours, to fix the order of their sums.
     is_ours = layer.kernel_size == (3, 3) and layer.stride == (1, 1)
     is_emulated = precision == "bf16" and not kernels().multiplies_bfloat16
     return kernels().convolves and (is_ours or is_emulated) and convolution.fits(layer)
 
 
 def _is_plain(maps: Tensor) -> bool:
-    """Say whether these are numbers in memory, not what a compiler or a transform of functions hands round."""
+    """Say whether this is a plain tensor, not one that a compiler or a function transform passes around."""
     return (
         type(maps) is Tensor
         and not torch.compiler.is_compiling()

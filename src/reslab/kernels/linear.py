@@ -1,6 +1,6 @@
 """A linear layer whose bits do not depend on the number of threads: torch's, on one thread.
 
-It is less than a thousandth of a network's work, and torch's matrix products add in another order on more threads.
+It is less than a thousandth of a network's work, and torch's matrix products add in a different order on more threads.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from reslab.kernels.derivative import first_only
 
 
 def linear(layer: nn.Linear, rows: Tensor) -> Tensor:
-    """Return layer(rows), N x features.  A second derivative is refused."""
+    """Return layer(rows), N x features.  A second derivative raises `ResLabError`."""
     weight: Tensor = layer.weight
     bias: Tensor | None = layer.bias
     floats = (torch.float32, torch.bfloat16)
@@ -32,7 +32,7 @@ def linear(layer: nn.Linear, rows: Tensor) -> Tensor:
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch compute on one thread."""
+    """Make torch compute on one thread."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,6 +1,6 @@
-"""Batch norm with addition and ReLU as one operation, by our own kernels, in training and in evaluation.
+"""Batch norm, addition and ReLU as one operation, by our own kernels, in training and evaluation.
 
-Where the kernels cannot do it, torch's operations do.
+If the kernels cannot do it, torch's operations are used.
 """
 
 import ctypes
@@ -14,15 +14,15 @@ from reslab.kernels.build import at, call, kernels
 from reslab.kernels.derivative import first_only
 
 KINDS: set[type[nn.BatchNorm2d]] = {nn.BatchNorm2d}
-"""The types of layers that compute what `nn.BatchNorm2d` does, and no more."""
+"""The layer types that compute exactly what `nn.BatchNorm2d` does."""
 
 
 def usable(norm: nn.BatchNorm2d, maps: Tensor) -> bool:
-    """Say whether the kernels can do this: on the CPU, maps of float32 or bfloat16, all else float32.
+    """Say whether the kernels can do this: on the CPU, with maps of float32 or bfloat16 and all else float32.
 
-    In evaluation mode they have no gradient, and are for code that asks for none.
-    Numbers of channels are 16, 32 or a multiple of 64, and the numbers of all maps a multiple of 64.  Where not,
-    torch's operations do it, or raise their own error.
+    In evaluation mode they have no gradient, so gradients must be disabled.  The number of channels must be 16, 32 or a
+    multiple of 64, and the maps' number of elements a multiple of 64.  Otherwise torch's operations are used, or raise
+    their own error.
     """
     if type(norm) not in KINDS or maps.ndim != 4:
         return False
@@ -47,7 +47,7 @@ def usable(norm: nn.BatchNorm2d, maps: Tensor) -> bool:
 
 
 def fits(norm: nn.BatchNorm2d) -> bool:
-    """Say whether the kernels are made for so many channels: 16, 32 or a multiple of 64."""
+    """Say whether the kernels support the number of channels: 16, 32 or a multiple of 64."""
     return norm.num_features in (16, 32) or norm.num_features % 64 == 0
 
 
@@ -72,7 +72,7 @@ def norm_only(norm: nn.BatchNorm2d, maps: Tensor) -> Tensor:
 
 
 def norm_relu_twice(norm: nn.BatchNorm2d, maps: Tensor) -> tuple[Tensor, Tensor]:
-    """Return relu(norm(maps)) as two tensors of one memory, for two uses.
+    """Return relu(norm(maps)) as two tensors that share memory, for two uses.
 
     Their gradients are added within the kernel, not before it.
     """
@@ -80,7 +80,7 @@ def norm_relu_twice(norm: nn.BatchNorm2d, maps: Tensor) -> tuple[Tensor, Tensor]
 
 
 def norm_add_relu_twice(norm: nn.BatchNorm2d, maps: Tensor, shortcut: Tensor) -> tuple[Tensor, Tensor]:
-    """Return relu(norm(maps) + shortcut) as two tensors of one memory, for two uses."""
+    """Return relu(norm(maps) + shortcut) as two tensors that share memory, for two uses."""
     return _two(norm, maps, shortcut)
 
 
@@ -109,7 +109,7 @@ def _two(norm: nn.BatchNorm2d, maps: Tensor, shortcut: Tensor | None) -> tuple[T
 def _by_kernel(
     norm: nn.BatchNorm2d, maps: Tensor, shortcut: Tensor | None, *, relu: bool, uses: int
 ) -> tuple[Tensor, ...]:
-    """Return what is usable, for one use or two, of one memory."""
+    """Return the kernel's output for one use or two, which share memory."""
     maps = maps.contiguous(memory_format=torch.channels_last)
     if shortcut is not None:
         shortcut = shortcut.contiguous(memory_format=torch.channels_last)
@@ -160,7 +160,7 @@ class _Norm(torch.autograd.Function):
         )
         ctx.save_for_backward(maps, out if shortcut is not None else None, gamma, saved)
         ctx.relu = relu
-        ctx.set_materialize_grads(False)  # the last block's output has one use, whose gradient is all there is
+        ctx.set_materialize_grads(False)  # the last block's output has only one use, and so one gradient
         return (out, out.view_as(out)) if uses == 2 else (out,)
 
     @staticmethod
