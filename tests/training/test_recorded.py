@@ -282,7 +282,7 @@ def test_a_recording_that_gives_other_bits_is_not_used() -> None:
 
     remark = trained_as_directly(nearly)
     assert remark is not None
-    assert "other bits" in remark
+    assert "different bits" in remark
 
 
 def test_what_cannot_be_recorded_is_done_directly_and_said() -> None:

@@ -1,11 +1,11 @@
-// The gradient of a convolution's weights, 3x3 with padding 1 or 1x1 without, stride 1 or 2, directly; for where
-// Winograd's way does not serve or does not pay.  Sums are float, also of products of bfloat16.
+// The gradient of a convolution's weights, 3x3 with padding 1 or 1x1 without, stride 1 or 2, by the direct method, for
+// where Winograd's method is not possible or does not pay.  Sums are float, also of products of bfloat16.
 //
 // Maps are channels-last.  The processor's dot product takes pairs of bfloat16 along the axis that is summed over,
-// which here is that of the pixels: both maps are first woven, so that a 32-bit word holds one channel of two
-// neighbouring pixels.  A word of float is one pixel's, and is read where it is; without dot products, bfloat16 is
-// first made float.  A block of the gradient then stays in registers while all pixels of some images go by.  Sums are
-// made in pieces of the images and added in their order (pieces.h): bits do not depend on the number of threads.
+// here that of the pixels: both maps are first interleaved, so that a 32-bit word holds one channel of two neighbouring
+// pixels.  A word of float is one pixel's and is read in place; without dot products, bfloat16 is first converted to
+// float.  A block of the gradient then stays in registers while all pixels of some images are processed.  Images are
+// summed in pieces, which are added in order (pieces.h): bits do not depend on the number of threads.
 
 #include <algorithm>
 #include <cstdint>
@@ -20,8 +20,8 @@ namespace {
 
 using namespace reslab;
 
-constexpr int ENOUGH = 512;                 // pixels of output that a block stays in registers for, at least
-constexpr int SUMS = REGISTERS_IN_ALL / 2;  // that stay in registers
+constexpr int ENOUGH = 512;                 // least output pixels for which a block stays in registers
+constexpr int SUMS = REGISTERS_IN_ALL / 2;  // kept in registers
 
 struct Convolution {
   int64_t images;
@@ -29,16 +29,16 @@ struct Convolution {
   int padding() const { return taps / 2; }
   int rows() const { return (height - 1) / stride + 1; }
   int columns() const { return (width - 1) / stride + 1; }
-  int pairs() const { return (columns() + 1) / 2; }  // of neighbouring pixels in a row of the output
+  int pairs() const { return (columns() + 1) / 2; }  // of neighbouring output pixels in a row
 };
 
-// Where words are: a row's in `step`s from its start.
+// Where words are: those of a row are `step` apart.
 struct Words {
   const uint32_t* start;
   int64_t image, row, step;
 };
 
-// Adds to INPUTS x (REGISTERS * LANES) numbers of the gradient what some rows of the output give for one tap.
+// Adds to INPUTS x (REGISTERS * LANES) numbers of the gradient the contribution of some output rows for one tap.
 template <class T, int INPUTS, int REGISTERS>
 void add_block(int64_t images, int rows, int num_words, const Words& maps, const Words& gradients, int out, float* to) {
   Register sum[INPUTS][REGISTERS];
@@ -70,7 +70,7 @@ void add_block(int64_t images, int rows, int num_words, const Words& maps, const
   }
 }
 
-// The outputs [first, end) along an axis of `outputs` whose tap is inside an axis of `inputs`.
+// The outputs [first, end), of `outputs` along an axis, whose tap is among the `inputs`.
 struct Inside {
   int first, end;
   Inside(const Convolution& shape, int tap, int inputs, int outputs) {
@@ -81,8 +81,8 @@ struct Inside {
   }
 };
 
-// Adds what some images give for one tap: in x out numbers.  Of both maps the words of the first image's first row,
-// and of a row `num_words`, are given.
+// Adds the contribution of some images for one tap: in x out numbers.  `maps` and `gradients` start at the first
+// image's first row; `num_words` is that of a row.
 template <class T>
 void add_tap(const Convolution& shape, int64_t images, int tap_row, int num_words, Words maps, Words gradients,
              float* to) {
@@ -103,7 +103,7 @@ void add_tap(const Convolution& shape, int64_t images, int tap_row, int num_word
   }
 }
 
-// Adds what some images give: taps x in x out numbers.
+// Adds the contribution of some images: taps x in x out numbers.
 template <class T> struct Adding;
 
 template <> struct Adding<float> {
@@ -130,7 +130,7 @@ template <> struct Adding<float> {
 
 #ifdef __AVX512BF16__
 
-// Weaves pixels offset + step * (2 q) and offset + step * (2 q + 1) of each row, for all its pairs q.
+// Interleaves pixels offset + step * (2 q) and offset + step * (2 q + 1) of each row, for all its pairs q.
 void weave_rows(const bfloat* maps, int64_t rows, int width, int channels, int pairs, int step, int offset,
                 uint32_t* to) {
   for (int64_t row = 0; row < rows; row++, maps += static_cast<int64_t>(width) * channels) {
@@ -214,7 +214,7 @@ void weights_gradient(const Convolution& shape, const void* all_maps, const void
 
 extern "C" {
 
-// 1 where the processor has dot products of bfloat16.
+// 1 if the processor has bfloat16 dot products.
 int reslab_multiplies_bfloat() {
 #ifdef __AVX512BF16__
   return 1;

@@ -1,9 +1,9 @@
-// A network's first convolution, 3x3 with padding 1 and stride 1, of images with few channels: it, and the gradient of
-// its weights.  Products of bfloat16 are made in float, which holds them exactly.
+// A network's first convolution, 3x3 with padding 1 and stride 1, of images with few channels, and the gradient of its
+// weights.  Products of bfloat16 are computed in float, which holds them exactly.
 //
 // The taps of a pixel are rows of neighbouring numbers of the image: each image is first copied, in float, with a
-// border of zeros around it.  Sums are made in pieces of the images and added in their order (pieces.h): bits do not
-// depend on the number of threads.
+// border of zeros around it.  Images are summed in pieces, which are added in order (pieces.h): bits do not depend on
+// the number of threads.
 
 #include <algorithm>
 #include <cstdint>
@@ -22,7 +22,7 @@ using namespace reslab;
 constexpr int TAPS = 3;      // of the kernel along one axis
 constexpr int TOGETHER = 8;  // pixels whose sums are in registers at once
 constexpr int ROWS = 8;      // of an image, whose sums are in registers at once
-constexpr int PIECES = 32;   // of the images, at most
+constexpr int PIECES = 32;   // most pieces of the images
 
 struct First {
   int64_t images;
@@ -40,7 +40,7 @@ template <> float rounded<bfloat>(float value) {
   return value != value ? value : result;
 }
 
-// An image of IN channels with a border, its numbers rounded to T; room for more pixels in a row than it has.
+// An image of IN channels with a border, its numbers rounded to T; a row has room for more pixels than the image.
 template <class T, int IN> class Bordered {
  public:
   explicit Bordered(const First& shape)
@@ -53,7 +53,7 @@ template <class T, int IN> class Bordered {
       for (int i = 0; i < shape_.width * IN; i++) to[i] = rounded<T>(image[i]);
     }
   }
-  // The first of TAPS * IN numbers that a pixel's taps of one row are.
+  // The first of the TAPS * IN numbers of a pixel's taps in one row.
   const float* taps(int y, int x, int tap_row) { return numbers_.floats() + (y + tap_row) * row_ + x * IN; }
 
  private:
@@ -139,7 +139,7 @@ template <class T, int IN> void weights_gradient(const First& shape, const float
   sums.add_up(shape.threads, to);
 }
 
-// Calls call(std::integral_constant of the channels).
+// Calls `call` with the number of channels as a std::integral_constant.
 template <class Call> void with_channels(int in, Call call) {
   switch (in) {
     case 1: return call(std::integral_constant<int, 1>());
@@ -169,7 +169,7 @@ void gradient_with(int in, const First& shape, const float* maps, const void* gr
 extern "C" {
 
 // maps: images x height x width x in, float; filters: out x 3 x 3 x in; out: images x height x width x out, in float or
-// bfloat16.  1 to 4 channels come in, and a multiple of 16 go out.
+// bfloat16.  in is 1 to 4, out a multiple of 16.
 int reslab_first(int is_bfloat, int64_t images, int height, int width, int in, int out, int threads, const float* maps,
                  const float* filters, void* to) {
 #ifdef RESLAB_LANES

@@ -1,13 +1,13 @@
-// Batch norm with what follows it, addition of a shortcut and ReLU: in training in two passes over the maps forward and
-// two backward, in evaluation in one.
+// Batch norm, then addition of a shortcut and ReLU: in training two passes over the maps forward and two backward, in
+// evaluation one.
 //
 // Maps are channels-last: rows of C numbers, C being 16, 32 or a multiple of 64, in float or bfloat16; all sums and
 // coefficients are float or double.  A row is treated as part of a "wide row" of W = max(C, 64) numbers, so that
-// every inner loop runs over 64 numbers and becomes vector instructions whatever C is.  Sums are made in pieces of the
-// wide rows and added in their order (pieces.h): bits do not depend on the number of threads.
+// every inner loop runs over 64 numbers and is vectorised whatever C is.  Wide rows are summed in pieces, which are
+// added in order (pieces.h): bits do not depend on the number of threads.
 //
-// What is summed are deviations from a number near to the mean, and what is scaled are deviations from the mean, so
-// that a mean of many standard deviations costs no precision.
+// Sums are of deviations from a number near the mean, and deviations from the mean are scaled, so that a mean of many
+// standard deviations costs no precision.
 
 #include <algorithm>
 #include <cmath>
@@ -26,9 +26,9 @@ namespace {
 using namespace reslab;
 using bfloat = uint16_t;
 constexpr int BLOCK = 64;   // numbers of an inner loop
-constexpr int CHUNK = 128;  // wide rows added up in float before the sum goes on in double
-constexpr int PIECES = 32;  // at most, each of a chunk at least
-constexpr int PROBES = 8;   // wide rows, spread over all, whose average is near to the mean
+constexpr int CHUNK = 128;  // wide rows added up in float before that is added to a sum in double
+constexpr int PIECES = 32;  // most pieces, each of at least a chunk
+constexpr int PROBES = 8;   // wide rows, spread evenly, whose average is near the mean
 
 inline float wide(float value) { return value; }
 inline float wide(bfloat value) {
@@ -47,7 +47,7 @@ template <> inline bfloat narrow<bfloat>(float value) {
   return value != value ? bfloat{0x7fc0} : static_cast<bfloat>(bits >> 16);
 }
 
-// Writes a block of numbers down.
+// Stores a block of numbers.
 template <class T> inline void store_block(T* __restrict to, const float* __restrict from) {
   for (int i = 0; i < BLOCK; i++) to[i] = narrow<T>(from[i]);
 }
@@ -63,7 +63,7 @@ template <> inline void store_block<bfloat>(bfloat* __restrict to, const float* 
 
 struct Shape {
   int64_t rows;  // wide rows
-  int width;     // numbers of one
+  int width;     // numbers in one
   int channels;
   int threads;
   int pieces;
@@ -83,7 +83,7 @@ template <class Body> void in_parallel(const Shape& shape, Body body) {
   });
 }
 
-// Two sums for each channel, over all rows, from what body adds up over some rows of one block of columns.
+// Two sums for each channel over all rows; body adds them up over some rows of one block of columns.
 template <class Body> std::vector<double> sums(const Shape& shape, Body body) {
   std::vector<double> parts(static_cast<size_t>(shape.pieces) * 2 * shape.width, 0.0);
   in_parallel(shape, [&](int64_t first, int64_t end, int piece) {
@@ -111,7 +111,7 @@ template <class Body> std::vector<double> sums(const Shape& shape, Body body) {
   return total;
 }
 
-// A number near to the mean of each channel, for each number of a wide row.
+// A number near the mean of its channel, for each number of a wide row.
 template <class T> std::vector<float> near_mean(const Shape& shape, const T* maps) {
   std::vector<double> total(shape.channels, 0.0);
   for (int probe = 0; probe < PROBES; probe++) {
@@ -125,8 +125,8 @@ template <class T> std::vector<float> near_mean(const Shape& shape, const T* map
   return near;
 }
 
-// What forward leaves for backward, each of `width` numbers: the mean, what its rounding to float left of it,
-// 1 / deviation, and what normalises: (value - mean) * scale + shift.
+// What forward saves for backward, each of `width` numbers: the mean, the remainder lost by rounding it to float,
+// 1 / deviation, and the coefficients of (value - mean) * scale + shift, which normalises.
 struct Saved {
   float *mean, *rest, *inverse, *scale, *shift;
   Saved(float* start, int width)
@@ -137,7 +137,7 @@ struct Saved {
         shift(start + 4 * width) {}
 };
 
-// Of a block of columns.
+// The coefficients of a block of columns.
 struct Coefficients {
   float mean[BLOCK], scale[BLOCK], shift[BLOCK];
   Coefficients(const Saved& saved, int column) {
@@ -162,7 +162,7 @@ void normalise(const Shape& shape, const T* maps, const T* shortcut, T* out, con
         for (int i = 0; i < BLOCK; i++) {
           float value = all.normalised(wide(in[i]), i);
           if (ADD) value += wide(add[i]);
-          values[i] = RELU && value < 0 ? 0 : value;  // keeps what is not a number
+          values[i] = RELU && value < 0 ? 0 : value;  // keeps NaN
         }
         store_block(to, values);
       }
@@ -181,7 +181,7 @@ void normalise_all(const Shape& shape, const T* maps, const T* shortcut, T* out,
   }
 }
 
-// By the running mean and variance.
+// Normalises by the running mean and variance.
 template <class T>
 void evaluate(const Shape& shape, const T* maps, const T* shortcut, T* out, const float* gamma, const float* beta,
               const float* running_mean, const float* running_var, double epsilon, bool relu) {
@@ -233,7 +233,7 @@ void forward(const Shape& shape, const T* maps, const T* shortcut, T* out, const
   normalise_all(shape, maps, shortcut, out, saved, relu);
 }
 
-// The gradient before the ReLU: of one or two gradients behind it, where the output was above zero.
+// The gradient before the ReLU: the sum of one or two gradients after it, where the output was above zero.
 template <class T, bool TWO, bool RELU>
 inline float before_relu(const T* one, const T* two, int i, float output) {
   float gradient = wide(one[i]);
@@ -241,8 +241,8 @@ inline float before_relu(const T* one, const T* two, int i, float output) {
   return RELU && !(output > 0) ? 0.0f : gradient;
 }
 
-// KEEP: there was a shortcut, so that the output says where the ReLU was open, and the gradient before it, which is
-// the shortcut's too, is written down.  Otherwise both are worked out again from the maps.
+// KEEP: there was a shortcut, so that the output shows where the ReLU was active, and the gradient before the ReLU,
+// which is also the shortcut's, is stored.  Otherwise both are recomputed from the maps.
 template <class T, bool TWO, bool RELU, bool KEEP>
 void backward(const Shape& shape, const T* one, const T* two, const T* out, const T* maps, T* kept, T* to,
               const float* gamma, float* saved_numbers, float* gamma_gradient, float* beta_gradient) {

@@ -1,8 +1,8 @@
-// How 3x3 convolutions load, store and multiply numbers, by what the processor has: registers of 16 floats (AVX-512)
-// or 8 (AVX2).  Without either, RESLAB_LANES is not defined.
+// How convolutions load, store and multiply numbers, depending on the processor: in registers of 16 floats (AVX-512) or
+// 8 (AVX2).  Without either, RESLAB_LANES is not defined.
 //
-// Products are made of 32-bit words: one float, or with AVX-512's dot products two bfloat16 that are multiplied and
-// added at once.  Without those, bfloat16 is what maps are stored in, and all that is multiplied is float.
+// Products are of 32-bit words: one float, or with AVX-512's dot products two bfloat16 that are multiplied and added at
+// once.  Without those, maps are stored in bfloat16, but everything is multiplied in float.
 
 #pragma once
 
@@ -21,7 +21,7 @@
 
 namespace reslab {
 
-constexpr int LANES = RESLAB_LANES;                      // floats of a register
+constexpr int LANES = RESLAB_LANES;                      // floats per register
 constexpr int REGISTERS_IN_ALL = LANES == 16 ? 32 : 16;  // that the processor has
 using bfloat = uint16_t;
 
@@ -31,7 +31,7 @@ typedef float Anywhere __attribute__((vector_size(LANES * 4), aligned(4), may_al
 inline Register load(const void* from) { return *static_cast<const Anywhere*>(from); }
 inline void store(void* to, Register value) { *static_cast<Anywhere*>(to) = value; }
 
-// Words, loaded once: a compiler that sees them used more than once would load them each time instead.
+// Words, loaded once: a compiler that sees them used several times might load them each time instead.
 inline Register load_once(const uint32_t* from) {
   Register words = load(from);
   asm("" : "+v"(words));
@@ -40,19 +40,19 @@ inline Register load_once(const uint32_t* from) {
 
 // Words of one float each.
 struct Floats {
-  static constexpr int A_WORD = 1;  // numbers of a word
+  static constexpr int A_WORD = 1;  // numbers per word
 
   static Register multiply(Register sum, Register words, uint32_t word) {
     float number;
     std::memcpy(&number, &word, sizeof number);
     return sum + words * number;
   }
-  // Neighbouring channels at each of two places, as words.
+  // Stores neighbouring channels at each of two places, as words.
   static void store_words(uint32_t* to, int64_t apart, Register first, Register second) {
     store(to, first);
     store(to + apart, second);
   }
-  // Numbers of two things that are summed over, as words: the second's are `apart` words on.
+  // Stores numbers at two neighbours along the axis summed over, as words: the second's are `apart` words further.
   static void store_pairs(uint32_t* to, int apart, Register first, Register second) {
     store(to, first);
     store(to + apart, second);
@@ -65,7 +65,7 @@ template <> struct Numbers<float> : Floats {
   // A register of one pixel's channels.
   static Register load_pixel(const float* from) { return load(from); }
   static void store_pixel(float* to, Register pixel) { store(to, pixel); }
-  // Those of two pixels.
+  // Stores the channels of two pixels.
   static void store_pixels(float* to, int channels, Register first, Register second) {
     store(to, first);
     store(to + channels, second);
@@ -93,7 +93,7 @@ template <> struct Numbers<bfloat> {
   static void store_words(uint32_t* to, int64_t apart, Register first, Register second) {
     store_halves(to, to + apart, first, second);
   }
-  // A word holds a number of both.
+  // A word holds a number of each.
   static void store_pairs(uint32_t* to, int, Register first, Register second) {
     const __m512i even = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
     const __m512i in_turn = _mm512_or_si512(even, _mm512_slli_epi32(_mm512_add_epi32(even, _mm512_set1_epi32(16)), 16));
@@ -109,7 +109,7 @@ template <> struct Numbers<bfloat> {
   }
 };
 
-// 16 channels of two pixels as pairs; a pixel outside the image is null and counts as zero.
+// 16 channels of two pixels, interleaved; a pixel outside the image is null and counts as zero.
 inline __m512i weave(const bfloat* first, const bfloat* second) {
   const auto widened = [](const bfloat* pixel) {
     return pixel == nullptr ? _mm512_setzero_si512()

@@ -1,8 +1,8 @@
-// Work in pieces whose number depends on its size only, so that sums made piece by piece and added in the order of the
-// pieces have the same bits with any number of threads.
+// Work in pieces whose number depends only on the size of the work, so that sums made piece by piece and added in order
+// have the same bits with any number of threads.
 //
-// Each thread begins with a share of its own, and takes pieces of the others' when that is done: a thread that
-// something else on the machine keeps waiting does not hold the rest.
+// Each thread starts with its own share and then steals pieces from the others: a thread that other work on the machine
+// delays does not hold up the rest.
 
 #pragma once
 
@@ -26,12 +26,13 @@ struct Piece {
   Piece(int64_t count, int pieces, int place) : first(count * place / pieces), end(count * (place + 1) / pieces) {}
 };
 
-// Where a thread's next piece is; each on a cache line of its own.
+// A thread's next piece; each on its own cache line.
 struct alignas(64) Next {
   std::atomic<int> place{0};
 };
 
-// Calls work() once on each thread for what it needs for itself, and what that returns with each of 0 .. pieces - 1.
+// Calls work() once on each thread, which sets up the thread's own memory and returns a function, and calls that
+// function with each of 0 .. pieces - 1.
 template <class Work> void in_pieces(int pieces, int threads, Work work) {
 #ifdef _OPENMP
   const int team = std::max(std::min(threads, pieces), 1);
@@ -42,7 +43,7 @@ template <class Work> void in_pieces(int pieces, int threads, Work work) {
 #pragma omp parallel num_threads(team)
     try {
       auto body = work();
-      // The team may be smaller than what was asked for: then the shares of those that are missing are taken, too.
+      // The team may be smaller than requested: then the missing threads' shares are taken, too.
       for (int turn = 0, thread = omp_get_thread_num(); turn < team; turn++, thread = (thread + 1) % team) {
         const int end = pieces * (thread + 1) / team;
         for (int place; (place = next[thread].place.fetch_add(1, std::memory_order_relaxed)) < end;) body(place);
@@ -58,12 +59,12 @@ template <class Work> void in_pieces(int pieces, int threads, Work work) {
   for (int place = 0; place < pieces; place++) body(place);
 }
 
-// The same where a thread needs nothing for itself.
+// The same for work without per-thread memory.
 template <class Body> void each_piece(int pieces, int threads, Body body) {
   in_pieces(pieces, threads, [&] { return body; });
 }
 
-// Does the work and returns 0, or 1 where there is not enough memory: no exception may reach who calls from C.
+// Does the work and returns 0, or 1 if there is not enough memory: no exception may reach a C caller.
 template <class Work> int unless_starved(Work work) {
   try {
     work();
@@ -73,7 +74,7 @@ template <class Work> int unless_starved(Work work) {
   return 0;
 }
 
-// Memory for numbers of 32 bits at the start of a cache line.
+// Memory for 32-bit numbers, aligned to a cache line.
 class Buffer {
  public:
   explicit Buffer(int64_t words) : start_(std::aligned_alloc(64, (words * 4 + 63) / 64 * 64)) {
@@ -89,13 +90,13 @@ class Buffer {
   void* start_;
 };
 
-// Memory that is zero to begin with.
+// Memory initialised to zero.
 struct Zeros : Buffer {
   explicit Zeros(int64_t words) : Buffer(words) { std::memset(this->words(), 0, static_cast<size_t>(words) * 4); }
 };
 
-// The gradient of a convolution's weights, taps x in x out numbers, as a sum of pieces.  Many pieces share the work out
-// well, and few are soon added: 16 where all of them take little memory, else 8.
+// The gradient of a convolution's weights, taps x in x out numbers, as a sum of pieces.  Many pieces balance the load,
+// few are quickly added: 16 if together they take little memory, else 8.
 class WeightSums {
  public:
   WeightSums(int64_t images, int taps, int in, int out)
@@ -108,7 +109,7 @@ class WeightSums {
   int64_t size() const { return static_cast<int64_t>(taps_) * in_ * out_; }
   float* part(int piece) { return parts_.floats() + piece * size(); }
 
-  // The sums of all pieces, in their order, as out x taps x in.
+  // Adds all pieces in order, to out x taps x in.
   void add_up(int threads, float* to) {
     const int rows = taps_ * in_, shares = std::min(rows, 32);
     in_pieces(shares, threads, [&] {

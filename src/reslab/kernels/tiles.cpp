@@ -1,12 +1,12 @@
-// 3x3 convolution of bfloat16 with padding 1 and stride 1 in matrix tiles (tiles.h): direct, so that no transform rounds
-// anything.  An infinity may make a pixel beside its own not a number: in a tile, pixels that are none of an output's taps
-// have weights of zero.
+// 3x3 convolution of bfloat16 with padding 1 and stride 1 in matrix tiles (tiles.h): direct, so that no transform
+// rounds anything.  An infinity may turn a neighbouring output pixel into NaN: in a tile, pixels that are not among an
+// output's taps have weights of zero.
 //
-// The rows of a tile lie in memory at equal distances.  So images are copied under each other with a row of zeros
-// between them and a zero at each end of a row, which is the end of one and the start of the next:
+// The rows of a tile are equally spaced in memory.  So images are copied below each other with a row of zeros between
+// them and a zero between rows, which serves as the end of one and the start of the next:
 //
-//     0 0 0 0         A pixel of the output at place p of this line of pixels (its zeros count, too: what comes out
-//     0 a b c         there is thrown away) has its taps at p, p + 1 and p + 2, the same a row on, and two rows on.
+//     0 0 0 0         An output pixel at place p of this line of pixels (its zeros count, too: the outputs there are
+//     0 a b c         discarded) has its taps at p, p + 1 and p + 2, and at the same places one and two rows on.
 //     0 d e f         The taps of a row are neighbours in memory, and so are the pixels of 16 outputs.
 //     0 0 0 0 0
 //
@@ -30,12 +30,12 @@ namespace {
 
 using namespace reslab;
 
-constexpr int ENOUGH = 512;  // pixels that are copied before they are convolved, at least
-constexpr int PIECES = 32;   // of the images, at most
-constexpr int SHARES = 16;   // of the images, at least, where there are as many
+constexpr int ENOUGH = 512;  // least pixels that are copied before they are convolved
+constexpr int PIECES = 32;   // most pieces of the images
+constexpr int SHARES = 16;   // least groups of images, if there are as many
 
-// How images lie that are convolved.  Two neighbours of 16 channels count as one place of 32, and so do two of the
-// output; of the two places that it comes from, the pixel that is none of its taps has weights of zero.
+// The layout of the images to convolve.  Two neighbouring pixels of 16 channels count as one place of 32, and so do two
+// of the output; of the two places that an output comes from, the pixel that is not among its taps has weights of zero.
 struct Line {
   explicit Line(const Shape& shape)
       : shape(shape),
@@ -47,10 +47,10 @@ struct Line {
         whole((unit == 2 ? 2 : TAPS) * unit * channels / DEPTH),
         step(square ? 2 * SIDE : 4 * SIDE) {}
   const Shape& shape;
-  int together, unit;  // images, pixels of a place
-  int channels, row;   // of a pixel, with those added that are zero; pixels of a row
+  int together, unit;  // images in a group, pixels in a place
+  int channels, row;   // of a pixel, padded with zeros; pixels in a row
   bool square;         // sums are of 32 outputs for 32 places, or of 16 for 64
-  int whole;           // tiles deep are the taps of a row
+  int whole;           // tiles that the taps of a row fill
   int step;            // places at once
   int64_t image() const { return int64_t{shape.height + 1} * row; }  // pixels
   int64_t groups() const { return (shape.images + together - 1) / together; }
@@ -88,7 +88,7 @@ class Bordered {
 };
 
 // The weights as tiles, [out / SIDE][pixel of a place][row of taps][depth / 2][SIDE][2], from filters[out][tap][in] or,
-// with `back`, turned round from filters[in][tap][out].
+// with `back`, rotated from filters[in][tap][out].
 void prepare(const Line& line, const float* filters, bool back, uint32_t* words) {
   const int in = line.shape.in, out = line.shape.out;
   each_piece(line.blocks(), line.shape.threads, [=, &line](int block) {
@@ -141,7 +141,7 @@ inline void sum_places(Taps taps) {
   }
 }
 
-// Sums for 2 * SIDE places and 2 * SIDE outputs, whose weights are so many words apart.
+// Sums for 2 * SIDE places and 2 * SIDE outputs, whose weights are `weights_apart` words apart.
 inline void sum_square(Taps taps, int64_t weights_apart) {
   clear_tile<0>(), clear_tile<1>(), clear_tile<2>(), clear_tile<3>();
   for (int y = 0; y < TAPS; y++, taps.pixels += taps.row) {
@@ -154,7 +154,7 @@ inline void sum_square(Taps taps, int64_t weights_apart) {
   }
 }
 
-// For each place its first pixel in the output of a group, or -1.
+// For each place, its first pixel in the output of a group, or -1.
 std::vector<int32_t> outputs(const Line& line) {
   std::vector<int32_t> to(round_up(line.places(line.together), line.step), -1);
   int32_t pixel = 0;
@@ -168,7 +168,7 @@ std::vector<int32_t> outputs(const Line& line) {
   return to;
 }
 
-// Writes the sums of tiles 0 to 3 for some places, those first that are of `pixels` before `end`.
+// Writes the sums of tiles 0 to 3 for those of some places whose `pixels` are in 0 .. end - 1.
 inline void write_places(const Line& line, const int32_t* pixels, int64_t end, float* sums, bfloat* to) {
   store_tile<0>(sums), store_tile<1>(sums + TILE), store_tile<2>(sums + 2 * TILE), store_tile<3>(sums + 3 * TILE);
   const int out = line.shape.out, other = line.unit == 2 ? out : SIDE, step = line.step;
@@ -224,7 +224,7 @@ void convolve(const Shape& shape, const bfloat* maps, const float* filters, bool
 
 extern "C" {
 
-// Asks the system for tiles, and returns 1 where this process may use them; without, the functions below kill it.
+// Requests tiles from the system, and returns 1 if this process may use them; if not, the functions below crash it.
 int reslab_ask_for_tiles() {
 #ifdef RESLAB_TILES
   constexpr int ASK_FOR_STATE = 0x1023, TILE_DATA = 18;

@@ -1,6 +1,6 @@
 // Matrix tiles of bfloat16 (Intel's AMX): a tile is 16 rows of 64 bytes, and one instruction multiplies 16 x 32 numbers
-// with 32 x 16 and adds to 16 x 16 float sums.  Loading a tile takes about as long as multiplying with it, so each is
-// used as often as eight tiles allow.
+// by 32 x 16 and adds the result to 16 x 16 float sums.  Loading a tile takes about as long as multiplying by it, so
+// each is used as often as eight tiles allow.
 
 #pragma once
 
@@ -17,12 +17,12 @@
 namespace reslab {
 
 constexpr int TAPS = 3;            // along one axis
-constexpr int SIDE = 16;           // rows of a tile, and sums of one of its rows
-constexpr int DEPTH = 32;          // numbers of bfloat16 in a row, which are summed over
-constexpr int TILE = SIDE * SIDE;  // words of a tile
-constexpr int WIDE = 64;           // bytes of its row
+constexpr int SIDE = 16;           // rows of a tile, and sums in a row
+constexpr int DEPTH = 32;          // bfloat16 numbers in a row, which are summed over
+constexpr int TILE = SIDE * SIDE;  // words in a tile
+constexpr int WIDE = 64;           // bytes in a row
 
-// The instructions, with memory for a clobber: a compiler must have written what they read.
+// The instructions, with a memory clobber: the compiler must have written what they read.
 template <int T> inline void clear_tile() { asm volatile("tilezero %%tmm%c0" ::"i"(T)); }
 template <int T> inline void load_tile(const void* from, int64_t apart = WIDE) {
   asm volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(from), "r"(apart), "i"(T) : "memory");
@@ -34,7 +34,7 @@ template <int SUMS, int LEFT, int RIGHT> inline void multiply_tiles() {
   asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(SUMS), "i"(LEFT), "i"(RIGHT));
 }
 
-// Makes this thread's tiles ready, all of them whole.
+// Configures this thread's tiles, all at full size.
 class Tiles {
  public:
   Tiles() {

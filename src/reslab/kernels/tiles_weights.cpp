@@ -1,11 +1,10 @@
-// The gradient of a 3x3 convolution's weights, from maps of bfloat16, with padding 1 and stride 1 or 2, in matrix tiles
-// (tiles.h).  An infinity may make more of it not a number than it should: rows of zeros are multiplied, too.
+// The gradient of a 3x3 convolution's weights, from bfloat16 maps, with padding 1 and stride 1 or 2, in matrix tiles
+// (tiles.h).  An infinity may turn more of it into NaN than it should: rows of zeros are multiplied, too.
 //
-// It sums over pixels.  32 neighbours of a row (of several images side by side, where rows are short) become a row of a
-// tile, and 16 channels its rows: as they are, and moved by one to either side.
+// It sums over pixels.  32 neighbours in a row (of several images side by side, if rows are short) become a row of a
+// tile, and 16 channels its rows: as they are, and shifted by one to either side.
 //
-// Sums are made in pieces of the images and added in their order (pieces.h): bits do not depend on the number of
-// threads.
+// Images are summed in pieces, which are added in order (pieces.h): bits do not depend on the number of threads.
 
 #include <algorithm>
 #include <cstdint>
@@ -21,10 +20,10 @@ namespace {
 
 using namespace reslab;
 
-constexpr int ENOUGH = 1024;  // pixels that are turned before they are multiplied, at least
-constexpr int PIECES = 8;     // of the work, at least, where there are as many images
+constexpr int ENOUGH = 1024;  // least pixels that are transposed before they are multiplied
+constexpr int PIECES = 8;     // least pieces of the work, if there are enough images
 
-// Turns 16 x 16 words.
+// Transposes 16 x 16 words.
 inline void transpose(__m512i rows[SIDE]) {
   __m512i pairs[SIDE];
 #pragma GCC unroll 8
@@ -54,8 +53,7 @@ inline void transpose(__m512i rows[SIDE]) {
   for (int i = 0; i < SIDE; i++) rows[i] = pairs[i];
 }
 
-// How pixels lie over which is summed: stacks of images side by side, whose rows are segments of DEPTH pixels of the
-// output.
+// The layout of the pixels summed over: stacks of images side by side, whose rows are segments of DEPTH output pixels.
 struct Stacks {
   Stacks(const Shape& shape, int stride)
       : shape(shape),
@@ -69,24 +67,24 @@ struct Stacks {
   const Shape& shape;
   int stride, rows, width;  // of the output
   int segments, beside, stacks;
-  int together() const { return beside * stacks; }  // images
+  int together() const { return beside * stacks; }  // images in a group
   int64_t groups() const { return (shape.images + together() - 1) / together(); }
   // Tiles of one stack and segment, for SIDE channels: of the maps, and of the gradient with zeros before and after.
   int64_t of_maps() const { return int64_t{rows} * stride; }
   int64_t of_gradient() const { return int64_t{rows} + 2; }
 };
 
-// Images that begin at `start`, of so many pixels and channels.
+// Images that begin at `start`, of `area` pixels and `channels` each.
 struct Images {
   const bfloat* start;
   int64_t num, area;
   int width, channels;
 };
 
-// The pixels of a segment at row 0: where they start, or null for those that are none.
+// The pixels of a segment at row 0: pointers to them, null outside the images.
 struct Pixels {
   const bfloat* at[DEPTH];
-  // For each pixel of the output the one at so many times its place, and `more`.
+  // For each output pixel, the one at `times` its place plus `more`.
   Pixels(const Stacks& s, int segment, const Images& images, int times, int more) {
     for (int i = 0; i < DEPTH; i++) {
       const int beside = s.segments > 1 ? 0 : i / s.width;
@@ -96,7 +94,7 @@ struct Pixels {
       at[i] = is_one ? images.start + (beside * images.area + pixel) * images.channels : nullptr;
     }
   }
-  // Calls store(i, channels of pixels 2 i and 2 i + 1, so many numbers on, as words) for all pairs.
+  // Calls store(i, channels of pixels 2 i and 2 i + 1 as words) for all pairs, `further` numbers on.
   template <class Store> void pairs(int64_t further, Store store) const {
     const auto pixel = [&](int which) { return at[which] == nullptr ? nullptr : at[which] + further; };
 #pragma GCC unroll 16
@@ -104,7 +102,7 @@ struct Pixels {
   }
 };
 
-// SIDE rows of DEPTH pixels, as they are or moved to either side; what comes from outside the image is zero.
+// SIDE rows of DEPTH pixels, as they are or shifted to either side; pixels outside the image are zero.
 struct Moved {
   __m512i before, after;
   __mmask32 has_before, has_after;
@@ -137,7 +135,7 @@ struct Moved {
   static void store_row(__m512i row, bfloat* to, int i) { _mm512_storeu_si512(to + i * DEPTH, row); }
 };
 
-// What is summed, as tiles.
+// The maps and gradients to multiply, as tiles.
 class Turned {
  public:
   explicit Turned(const Stacks& s)
@@ -189,12 +187,12 @@ class Turned {
         Moved::store_same(rows, to[1]);
         if (s_.stride == 1) {
           moved_.store_after(rows, to[2]);
-        } else {  // the pixels on either side are others
+        } else {  // the pixels on either side are not among `same`
           turn(aside, further, rows);
           Moved::store_same(rows, to[2]);
         }
         moved_.store_before(rows, to[0]);
-        // What belongs to the segments on either side.
+        // Pixels from the segments on either side.
         const bfloat* row = images.start + further;
         const int first = segment * DEPTH * s_.stride;
         if (segment > 0) store_column(row + int64_t{first - 1} * images.channels, to[0]);
@@ -231,8 +229,8 @@ class Turned {
   Zeros gradients_;
 };
 
-// Adds to tiles 0 to 2, one for each row of taps, what a row of the maps gives with that of the gradient before it, its
-// own, and the next, which is loaded.
+// Adds to tiles 0 to 2, one for each row of taps, the products of a row of the maps with the gradient's previous, same
+// and next row; the next is loaded.
 template <int MAPS, int BEFORE, int OWN, int NEXT> inline void add_row(const uint32_t*& maps, const uint32_t*& next) {
   load_tile<MAPS>(maps), load_tile<NEXT>(next);
   multiply_tiles<2, MAPS, BEFORE>(), multiply_tiles<1, MAPS, OWN>(), multiply_tiles<0, MAPS, NEXT>();
@@ -240,7 +238,7 @@ template <int MAPS, int BEFORE, int OWN, int NEXT> inline void add_row(const uin
   next += TILE;
 }
 
-// The same with stride 2: a row of the output has two of the maps, and the second belongs to the next, too.
+// The same with stride 2: an output row has two rows of the maps, of which the second is also the next output row's.
 template <int OWN, int NEXT> inline void add_two_rows(const uint32_t*& maps, const uint32_t*& next) {
   load_tile<3>(maps), multiply_tiles<1, 3, OWN>();
   load_tile<4>(maps + TILE), load_tile<NEXT>(next);
@@ -249,7 +247,7 @@ template <int OWN, int NEXT> inline void add_two_rows(const uint32_t*& maps, con
   next += TILE;
 }
 
-// Adds what one stack gives.
+// Adds the contribution of one stack.
 inline void add_stack(int rows, int stride, const uint32_t* maps, const uint32_t* gradient) {
   const uint32_t* next = gradient + 2 * TILE;
   int y = 0;

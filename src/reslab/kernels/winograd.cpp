@@ -1,20 +1,20 @@
-// 3x3 convolution with padding 1 and stride 1 in 16 multiplications for every 36 of the direct way (Lavin and Gray
+// 3x3 convolution with padding 1 and stride 1 in 16 multiplications for every 36 of the direct method (Lavin and Gray
 // 2016, "Fast Algorithms for Convolutional Neural Networks", F(2x2, 3x3); the weights' gradient is F(3x3, 2x2)).
 //
 // An output tile of 2x2 pixels comes from 4x4 pixels d and a filter g: with the matrices below it is
-// A^T [(G g G^T) * (B^T d B)] A, where * multiplies the 16 numbers one by one and sums over the channels.  That sum
-// is a product of matrices for each of the 16 places.  Derived from it, the gradient of the filter is
+// A^T [(G g G^T) * (B^T d B)] A, where * multiplies the 16 numbers elementwise and sums over the channels.  That sum is
+// a matrix product for each of the 16 places.  It follows that the gradient of the filter is
 // G^T [sum over tiles of (B^T d B) * (A y A^T)] G with y the gradient of the output, and the gradient of the maps is
-// the convolution of y with the filter turned round.
+// the convolution of y with the rotated filter.
 //
 //         1  0 -1  0            1    0    0           1  0
 //   B^T = 0  1  1  0        G = 1/2  1/2  1/2     A = 1  1
 //         0 -1  1  0            1/2 -1/2  1/2         1 -1
 //         0  1  0 -1            0    0    1           0 -1
 //
-// Maps are channels-last, in float or bfloat16.  Transforms and sums are float; of bfloat16, what is multiplied is
-// rounded to it where the processor has dot products of it.  Sums are made in pieces of the images and added in their
-// order (pieces.h): bits do not depend on the number of threads.
+// Maps are channels-last, in float or bfloat16.  Transforms and sums are float; for bfloat16 maps, factors are rounded
+// to bfloat16 if the processor has dot products of it.  Images are processed in pieces, whose sums are added in order
+// (pieces.h): bits do not depend on the number of threads.
 
 #include <algorithm>
 #include <cstdint>
@@ -30,22 +30,22 @@ namespace {
 using namespace reslab;
 
 constexpr int SIDE = 4;                         // of a tile with its border
-constexpr int PLACES = 16;                      // numbers of such a tile
+constexpr int PLACES = 16;                      // numbers in such a tile
 constexpr int TAPS = 9;                         // of a filter
 
-// What is in registers at once while a row of four places is multiplied: sums of so many of its places, of tiles and of
-// registers of channels that leave.  A wide block of one place reads less where registers are few.
+// What is in registers at once while a row of four places is multiplied: sums for AT_ONCE of its places, TOGETHER tiles
+// and WIDE registers of output channels.  A wide block of one place reads less if registers are few.
 constexpr int AT_ONCE = LANES == 16 ? SIDE : 1;
 constexpr int TOGETHER = LANES == 16 ? 4 : 6;
 constexpr int WIDE = LANES == 16 ? 1 : 2;
-constexpr int BLOCK = LANES == 16 ? 16 : 48;           // tiles that are transformed before they are multiplied, at least
-constexpr int GRADIENT_BLOCK = LANES == 16 ? 64 : 32;  // likewise, for the gradient of the weights
-constexpr int PIECES = 32;                             // of the maps, at most
+constexpr int BLOCK = LANES == 16 ? 16 : 48;           // least tiles that are transformed before they are multiplied
+constexpr int GRADIENT_BLOCK = LANES == 16 ? 64 : 32;  // the same for the gradient of the weights
+constexpr int PIECES = 32;                             // most pieces of the maps
 
 struct Shape {
   int64_t images;
   int height, width, in, out, threads;
-  int tiles() const { return width / 2; }                 // of a row of tiles
+  int tiles() const { return width / 2; }                 // in a row
   int64_t rows() const { return images * (height / 2); }  // of tiles
   int64_t rows_together(int tiles_together) const { return std::max(tiles_together / tiles(), 1); }
 };
@@ -55,7 +55,7 @@ template <class T> struct Rows {
   const T *r0, *r1, *r2, *r3;
 };
 
-// Those of one row of tiles of all; rows outside the image are of zeros.
+// The pixel rows of row `row` of all tiles; rows outside the image are zeros.
 template <class T>
 inline Rows<T> pixel_rows(const Shape& shape, int channels, const T* maps, const T* zeros, int64_t row) {
   const int64_t image = row / (shape.height / 2), a_row = static_cast<int64_t>(shape.width) * channels;
@@ -111,8 +111,8 @@ void transform_row(const Shape& shape, const Rows<T> rows, int channels, int64_t
   }
 }
 
-// Sums of products for AT_ONCE places of TOGETHER tiles.  WORDS are those of a tile, or 0 where they are not known
-// beforehand.
+// Sums of products for AT_ONCE places of TOGETHER tiles.  WORDS is the number of words in a tile, 0 if not known at
+// compile time.
 template <class T, int WORDS>
 inline void multiply_places(const uint32_t* tiles, int64_t apart, const uint32_t* weights, int num_words,
                             Register sums[AT_ONCE][TOGETHER][WIDE]) {
@@ -136,7 +136,7 @@ inline void multiply_places(const uint32_t* tiles, int64_t apart, const uint32_t
   std::memcpy(sums, sum, sizeof sum);
 }
 
-// Sums of products for the four places of one row and TOGETHER tiles, then A^T along that row: two numbers a tile.
+// Sums of products for the four places of one row and TOGETHER tiles, then A^T along that row: two numbers per tile.
 template <class T, int WORDS>
 inline void multiply_row(const uint32_t* tiles, int64_t apart, const uint32_t* weights, int num_words, float* to,
                          int64_t registers_apart) {
@@ -155,7 +155,7 @@ inline void multiply_row(const uint32_t* tiles, int64_t apart, const uint32_t* w
   }
 }
 
-// A^T down the rows: the pixels of a row of tiles, one register's channels of them.
+// A^T down the rows: the pixels of a row of tiles, for the channels of one register.
 template <class T> void write_row(const Shape& shape, const float* sums, int64_t apart, T* to) {
   T* below = to + static_cast<int64_t>(shape.width) * shape.out;
   for (int x = 0; x < shape.width; x += 2, sums += 2 * LANES, to += 2 * shape.out, below += 2 * shape.out) {
@@ -173,7 +173,7 @@ template <class T> void write_row(const Shape& shape, const float* sums, int64_t
   }
 }
 
-// All products of some tiles with the weights of WIDE registers' channels that leave: to sums[register][row of places].
+// All products of some tiles with the weights of WIDE registers of output channels: to sums[register][row of places].
 template <class T, int WORDS>
 void multiply(int64_t tiles, const uint32_t* transformed, int64_t apart, const uint32_t* weights, int num_words,
               float* sums, int64_t sums_apart) {
@@ -185,12 +185,12 @@ void multiply(int64_t tiles, const uint32_t* transformed, int64_t apart, const u
   }
 }
 
-// What convolving needs beside maps and weights.
+// Sizes that convolving needs besides maps and weights.
 struct Blocks {
   int64_t together, apart, sums_apart;  // rows of tiles; words between places, and between their sums
 };
 
-// Convolves rows [first, end) of tiles, with memory for them that is zero to begin with.
+// Convolves rows [first, end) of tiles, with memory for them that is initialised to zero.
 template <class T, int WORDS>
 void convolve_rows(const Shape shape, const Blocks blocks, int64_t first, int64_t end, const T* maps, const T* zeros,
                    const uint32_t* weights, uint32_t* transformed, float* sums, T* out) {
@@ -214,11 +214,11 @@ void convolve_rows(const Shape shape, const Blocks blocks, int64_t first, int64_
   }
 }
 
-// Convolves with weights that are transformed already, as words[out / LANES][place][in][LANES].
+// Convolves with weights already transformed, as words[out / LANES][place][in][LANES].
 template <class T, int WORDS> void convolve(const Shape& shape, const T* maps, const uint32_t* weights, T* out) {
   const int64_t together = shape.rows_together(BLOCK);
   const int64_t tiles = (together * shape.tiles() + TOGETHER - 1) / TOGETHER * TOGETHER;
-  // Places that are a power of two apart would fall on the same lines of the cache.
+  // Places a power of two apart would map to the same cache lines.
   const Blocks blocks{together, tiles * shape.in / Numbers<T>::A_WORD + LANES, (tiles * 2 + 1) * LANES};
   const int64_t num_blocks = (shape.rows() + together - 1) / together;
   const int pieces = static_cast<int>(std::min<int64_t>(num_blocks, PIECES));
@@ -250,11 +250,11 @@ inline void transform_filters(const Register taps[TAPS], Register to[PLACES]) {
   for (int i = 0; i < SIDE; i++) spread(columns[0][i], columns[1][i], columns[2][i], to + i * SIDE);
 }
 
-// The transformed weights as `convolve` takes them, from filters[out][tap][in]; `back`: for the gradient of the
-// maps, filters turned round, with the channels of the output coming in and those of the input going out.
+// The transformed weights for `convolve`, from filters[out][tap][in]; with `back`, for the gradient of the maps, of
+// rotated filters with input and output channels exchanged.
 template <class T> void prepare(int in, int out, int threads, const float* filters, bool back, uint32_t* words) {
   const int entering = back ? out : in, leaving = back ? in : out;
-  const int apart = entering / Numbers<T>::A_WORD * LANES;  // words of one place
+  const int apart = entering / Numbers<T>::A_WORD * LANES;  // words per place
   each_piece(leaving / LANES, threads, [=](int piece) {
     const int l = piece * LANES;
     uint32_t* to = words + static_cast<int64_t>(piece) * PLACES * apart;
@@ -279,10 +279,10 @@ template <class T> void prepare(int in, int out, int threads, const float* filte
   });
 }
 
-// A y A^T of a row of tiles, in words that are multiplied tile by tile: to[place][tile][channel].
+// A y A^T of a row of tiles, in words to multiply tile by tile: to[place][tile][channel].
 template <class T> void transform_gradients(const Shape& shape, const T* from, int64_t apart, uint32_t* to) {
   const int64_t below = static_cast<int64_t>(shape.width) * shape.out;
-  const int words = 2 / Numbers<T>::A_WORD * shape.out;  // of two tiles
+  const int words = 2 / Numbers<T>::A_WORD * shape.out;  // in two tiles
   for (int tile = 0; tile < shape.tiles(); tile += 2, from += 4 * shape.out, to += words) {
     for (int c = 0; c < shape.out; c += LANES) {
       Register sides[4][SIDE];  // A y of each column of pixels
@@ -308,7 +308,7 @@ template <class T> void transform_gradients(const Shape& shape, const T* from, i
   }
 }
 
-// B^T d B of a row of tiles, likewise.
+// B^T d B of a row of tiles, in the same layout.
 template <class T> void transform_pixels(const Shape& shape, const Rows<T> rows, int64_t apart, uint32_t* to) {
   const int words = 2 / Numbers<T>::A_WORD * shape.in;
   for (int c = 0; c < shape.in; c += LANES) {
@@ -335,7 +335,7 @@ template <class T> void transform_pixels(const Shape& shape, const Rows<T> rows,
   }
 }
 
-// Adds to INPUTS x (REGISTERS * LANES) numbers of one place what some words of all tiles give.
+// Adds to INPUTS x (REGISTERS * LANES) numbers of one place the products of some words of all tiles.
 template <class T, int INPUTS, int REGISTERS>
 inline void add_block(const Shape& shape, int64_t num_words, const uint32_t* pixels, const uint32_t* gradients,
                       float* to) {
@@ -365,7 +365,7 @@ inline void add_block(const Shape& shape, int64_t num_words, const uint32_t* pix
 // The same for all numbers of one place.
 template <class T>
 void add_place(const Shape& shape, int64_t num_words, const uint32_t* pixels, const uint32_t* gradients, float* to) {
-  constexpr int SUMS = REGISTERS_IN_ALL / 2;  // that stay in registers
+  constexpr int SUMS = REGISTERS_IN_ALL / 2;  // kept in registers
   const bool two = shape.out % (2 * LANES) == 0;
   for (int i = 0; i < shape.in; i += two ? SUMS / 2 : SUMS) {
     for (int o = 0; o < shape.out; o += two ? 2 * LANES : LANES) {
@@ -375,7 +375,7 @@ void add_place(const Shape& shape, int64_t num_words, const uint32_t* pixels, co
   }
 }
 
-// G^T m G for the numbers m of the 16 places, of a register's channels.
+// G^T m G for the numbers m of the 16 places, for the channels of one register.
 inline void store_filters(const float* m, int64_t apart, float* to) {
   Register half[3][SIDE];
 #pragma GCC unroll 4
@@ -396,13 +396,13 @@ inline void store_filters(const float* m, int64_t apart, float* to) {
   }
 }
 
-// What the gradient of the weights needs beside the maps, and memory for it.
+// Sizes and memory that the gradient of the weights needs besides the maps.
 struct Products {
   int64_t together, in_apart, out_apart;  // rows of tiles; words between places
   uint32_t *pixels, *backs;
 };
 
-// Sums of rows [first, end) of tiles: to[place][in][out].
+// Sums over rows [first, end) of tiles: to[place][in][out].
 template <class T>
 void add_rows(const Shape shape, const Products products, int64_t first, int64_t end, const T* maps, const T* zeros,
               const T* gradients, float* to) {
@@ -464,7 +464,7 @@ void convolve_with(const Shape& shape, const void* maps, const float* filters, b
 
 extern "C" {
 
-// Floats of a register where the kernels can serve, else 0.
+// Floats per register if the processor supports the convolutions, else 0.
 int reslab_winograd_lanes() {
 #ifdef RESLAB_LANES
   return RESLAB_LANES;
