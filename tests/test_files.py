@@ -189,7 +189,7 @@ def test_what_cannot_be_written_is_told_with_what_helps(number: int, remedy: str
 
 def test_a_toml_key_that_is_there_twice_is_told_in_words(tmp_path: Path) -> None:
     (tmp_path / "study.toml").write_text("depth = 8\ndepth = 14\n")
-    with pytest.raises(ResLabError, match=r"study\.toml is not TOML: a key is there twice \(at line 2"):
+    with pytest.raises(ResLabError, match=r"study\.toml is not TOML: a key occurs twice \(at line 2"):
         read_toml(tmp_path / "study.toml")
 
 

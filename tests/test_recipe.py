@@ -233,14 +233,14 @@ def test_what_plays_no_part_with_another_optimiser_schedule_or_network_is_neutra
 @pytest.mark.parametrize(
     ("values", "given", "message"),
     [
-        ({"optimiser": "muon"}, "adam_beta_mean", "adam_beta_mean plays no part here: .* adam or adamw, not muon"),
-        ({"optimiser": "adam"}, "momentum", "momentum plays no part here: it is for optimiser sgd or muon, not adam"),
-        ({}, "muon_rate", "muon_rate plays no part here: it is for optimiser muon, not sgd"),
+        ({"optimiser": "muon"}, "adam_beta_mean", "adam_beta_mean has no effect here: .* adam or adamw, not muon"),
+        ({"optimiser": "adam"}, "momentum", "momentum has no effect here: it is for optimiser sgd or muon, not adam"),
+        ({}, "muon_rate", "muon_rate has no effect here: it is for optimiser muon, not sgd"),
         ({"schedule": "cosine"}, "drop_factor", "it is for schedule step, not cosine"),
-        ({"schedule": "linear"}, "first_drop", "first_drop plays no part here: it is for schedule step, not linear"),
+        ({"schedule": "linear"}, "first_drop", "first_drop has no effect here: it is for schedule step, not linear"),
         ({}, "warmup_length", "it is for warmup fixed or linear, not none"),
-        ({}, "width", "width plays no part here: it is for family wide, not residual"),
-        ({"family": "preact"}, "dropout", "dropout plays no part here: it is for family wide, not preact"),
+        ({}, "width", "width has no effect here: it is for family wide, not residual"),
+        ({"family": "preact"}, "dropout", "dropout has no effect here: it is for family wide, not preact"),
         ({}, "randaugment_magnitude", "it is for randaugment of 1 or more"),
     ],
 )

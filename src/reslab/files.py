@@ -163,9 +163,9 @@ def _first(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return "it is not UTF-8"
     if "integer string conversion" in str(error):
-        return "it has a number of thousands of digits"
+        return "it has a number with thousands of digits"
     words = str(error).partition("; use sys.")[0]
-    return words.replace("Cannot overwrite a value", "a key is there twice")
+    return words.replace("Cannot overwrite a value", "a key occurs twice")
 
 
 def _not_json(error: ValueError, content: bytes) -> str:

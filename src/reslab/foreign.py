@@ -13,12 +13,12 @@ _MAGIC: tuple[tuple[bytes, str, str], ...] = (
         "a Git LFS pointer, which stands for a file that was not downloaded",
         "run git lfs pull",
     ),
-    (b"\x1f\x8b", "an archive of gzip's", ""),
-    (b"BZh", "an archive of bzip2's", ""),
-    (b"\xfd7zXZ\x00", "an archive of xz's", ""),
-    (b"\x28\xb5\x2f\xfd", "an archive of Zstandard's", ""),
-    (b"7z\xbc\xaf\x27\x1c", "an archive of 7-Zip's", ""),
-    (b"Rar!", "an archive of RAR's", ""),
+    (b"\x1f\x8b", "a gzip archive", ""),
+    (b"BZh", "a bzip2 archive", ""),
+    (b"\xfd7zXZ\x00", "an xz archive", ""),
+    (b"\x28\xb5\x2f\xfd", "a Zstandard archive", ""),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", ""),
+    (b"Rar!", "a RAR archive", ""),
     (b"%PDF", "a PDF", AGAIN),
     (b"\x7fELF", "a program", AGAIN),
     (b"MZ", "a program", AGAIN),
@@ -36,9 +36,9 @@ def recognised(head: bytes, unpack: str = "unpack it") -> str:
         if head.startswith(magic):
             return f"it is {what}; {todo or unpack}"
     if head[257:262] == b"ustar":
-        return f"it is an archive of tar's; {unpack}"
+        return f"it is a tar archive; {unpack}"
     if not head.strip(b"\0"):
-        return "it begins with nothing but zeros, as after a disk that was full; get it again"
+        return "it begins with nothing but zeros, as after a full disk; get it again"
     return ""
 
 
@@ -60,16 +60,16 @@ def describe_text(text: str) -> str:
     start = text.lstrip("\ufeff \t\r\n")
     lower = start[:200].lower()
     if lower.startswith(("<!doctype html", "<html", "<head", "<body", "<script", "<!--")) or "<html" in lower:
-        return f"it is a web page, as a link to a page about the file gives or a site that asks to log in; {AGAIN}"
+        return f"it is a web page, perhaps one about the file or one that asks you to log in; {AGAIN}"
     if lower.startswith("<"):
-        return f"it is XML, as servers answer in place of a file that they do not give; {AGAIN}"
+        return f"it is XML, which servers send when they refuse a file; {AGAIN}"
     if start[:1] in "{[" and (start[:1] == "{" or _is_json(start)):
         shown = printable(" ".join(start.split()))
-        return f"it is text in JSON, as servers answer in place of a file that they do not give: {shown}"
+        return f"it is text in JSON, which servers send when they refuse a file: {shown}"
     if not start:
-        return f"it holds nothing but spaces and ends of lines; {AGAIN}"
+        return f"it holds nothing but spaces and line breaks; {AGAIN}"
     first = " ".join(start.splitlines()[0].split())
-    return f"it is text, which begins {printable(first)!r}; {AGAIN}"
+    return f"it is text that begins {printable(first)!r}; {AGAIN}"
 
 
 def printable(text: str, most: int = 100) -> str:

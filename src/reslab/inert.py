@@ -209,7 +209,7 @@ class _Machine:
         state = self._pop()
         made = self._top()
         if not isinstance(made, Record):
-            raise PickleError("it is damaged: it gives a state to what has none")
+            raise PickleError("it is damaged: it sets the state of something that has none")
         made.state = state
 
     def persistent(self, argument: Any) -> None:
@@ -228,14 +228,14 @@ class _Machine:
         if isinstance(target, Record):
             return target.elements
         if type(target) is not list:
-            raise PickleError("it is damaged: it appends to what is not a list")
+            raise PickleError("it is damaged: it appends to something that is not a list")
         return target
 
     def _pairs(self) -> list[tuple[Any, Any]]:
         target = self._top()
         table = target.table if isinstance(target, Record) else target
         if not isinstance(table, Table):
-            raise PickleError("it is damaged: it sets an item of what is not a dict")
+            raise PickleError("it is damaged: it sets an item of something that is not a dict")
         return table.pairs
 
 

@@ -96,7 +96,7 @@ class Source:
             if not re.fullmatch(NAME, name):
                 raise ResLabError(
                     f"{name!r} cannot be kept in a run; rename it: a name has letters, digits, spaces and _.-+(), "
-                    "begins with a letter, a digit or _, and is below at most 9 folders"
+                    "begins with a letter, a digit or _, and is at most 9 folders deep"
                 )
 
     def imported(self) -> dict[str, str]:

@@ -36,7 +36,7 @@ def check_not_running() -> None:
     if getattr(_STATE, "depth", 0):
         raise ResLabError(
             "the file of a network or of images starts a training when it is loaded: put that below "
-            'if __name__ == "__main__":, or the function into a file of its own'
+            'if __name__ == "__main__":, or move the function to a file of its own'
         )
 
 

@@ -162,7 +162,7 @@ def test_channels_apart_that_pillow_mixes_up_are_refused(tmp_path: Path) -> None
     head = struct.pack("<2sHI", b"II", 42, 8 + len(content))
     path.write_bytes(head + content + struct.pack("<H", len(tags)) + entries + bytes(4) + beyond)
     with pytest.raises(
-        DataError, match=r"apart\.tiff is a TIFF with its channels apart.*save it with the channels tog"
+        DataError, match=r"apart\.tiff is a TIFF with separate channels.*save it with interleaved channels"
     ):
         decode(path)
 
@@ -325,10 +325,10 @@ def test_programs_that_draw_are_not_run(tmp_path: Path) -> None:
         (b"<!DOCTYPE html>\n<html>", "it is a web page, .*; download the file itself"),
         (b"", "it is empty; get it again"),
         (bytes(2000), "it begins with nothing but zeros"),
-        (b"\x1f\x8b\x08\x00" + bytes(99), "it is an archive of gzip's; unpack it"),
+        (b"\x1f\x8b\x08\x00" + bytes(99), "it is a gzip archive; unpack it"),
         (b"\0\0\0\x24ftypheic" + bytes(99), "it is an image in HEIF"),
         (b"<?xml version='1.0'?>\n<svg xmlns='x'/>", "it is a drawing in SVG"),
-        (b"Not found\n", "it is text, which begins 'Not found'"),
+        (b"Not found\n", "it is text that begins 'Not found'"),
     ],
 )
 def test_what_is_no_image_is_told_as_what_it_is(tmp_path: Path, content: bytes, words: str) -> None:

@@ -301,7 +301,7 @@ def test_an_import_of_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no file of CIFAR's official versions"):
         import_path(tmp_path / "empty", tmp_path)
     given = write_folder(tmp_path / "around", PYTHON, parts(PYTHON))
-    with pytest.raises(DataError, match=f"is a folder around what can be imported; .*: reslab data import {given}$"):
+    with pytest.raises(DataError, match=f"is a folder that contains data to import; .*: reslab data import {given}$"):
         import_path(given.parent, tmp_path)
     given = write_folder(tmp_path / "two words", PYTHON, parts(PYTHON))
     with pytest.raises(DataError, match=f"reslab data import '{given}'$"):

@@ -158,7 +158,7 @@ def test_evaluation_takes_the_images_in_order_and_always_alike(images: FileSet) 
     ("content", "why"),
     [
         (b"", ": it is empty; get it again"),
-        (b"no image", ": it is text, which begins 'no image'; download the file itself"),
+        (b"no image", ": it is text that begins 'no image'; download the file itself"),
         (None, r" \(.*\); replace it or remove it"),
     ],
 )

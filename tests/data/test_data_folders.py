@@ -45,7 +45,7 @@ def test_all_images_are_found_with_the_class_of_their_folder(root: Path) -> None
 def test_a_class_that_no_report_can_name_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folders, "_subfolders", lambda _: ["apple", os.fsdecode(b"caf\xe9")])  # not on any file system
     for look in (check_parts, count, read_folders):
-        with pytest.raises(DataError, match=r"train/caf\\udce9 has a name that is not in UTF-8.*rename it") as found:
+        with pytest.raises(DataError, match=r"train/caf\\udce9 has a name that is not UTF-8.*rename it") as found:
             look(root)
         str(found.value).encode()
 
@@ -281,7 +281,7 @@ def line_break(root: Path) -> None:
         (one_class, r"train has one class, apple: .* at least two"),
         (validation, "it has a folder validation: name it val"),
         (measured_file, r"no test images: .*test is a file"),
-        (other_form, "one form of Unicode here and in another there \\(NFC and NFD\\), rename one: caf\u00e9"),
+        (other_form, "differs in its Unicode form \\(NFC or NFD\\), rename one: caf\u00e9"),
         (line_break, r"2 of them are in one only, a\\n\\x1b\[31m, leaf"),
     ],
 )

@@ -197,7 +197,7 @@ def test_tensors_of_any_kind_are_taken_or_refused_in_words() -> None:
     short = [part.bfloat16() for part in tensors]
     rounded = [part.float() for part in short]
     assert from_given((short[0], y, short[1], v)).fingerprint == from_given((rounded[0], y, rounded[1], v)).fingerprint
-    with pytest.raises(DataError, match="x_train cannot be made an array"):
+    with pytest.raises(DataError, match="x_train cannot be converted to an array"):
         from_given((tensors[0].to_sparse(), y, u, v))
 
 

@@ -81,7 +81,7 @@ width = 2
 
 def test_a_field_that_no_variant_uses_is_named(tmp_path: Path) -> None:
     with pytest.raises(
-        ResLabError, match="adam_beta_mean plays no part here: it is for optimiser adam or adamw, not sgd"
+        ResLabError, match="adam_beta_mean has no effect here: it is for optimiser adam or adamw, not sgd"
     ):
         _read(tmp_path, BASE + "[recipe]\nadam_beta_mean = 0.8\n")
 

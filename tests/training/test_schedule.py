@@ -222,5 +222,5 @@ def test_epochs_are_read_from_a_list(text: str, epochs: tuple[int, ...]) -> None
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "1,,2", "1.5", "all", "1,none", "²", "9" * 5000])
 def test_what_is_no_list_of_epochs_is_refused(text: str) -> None:
-    with pytest.raises(ResLabError, match=r"epochs to keep are whole numbers from 1, separated by commas, .* none"):
+    with pytest.raises(ResLabError, match=r"epochs to keep must be whole numbers from 1, separated by commas, .* none"):
         parse_epochs(text)

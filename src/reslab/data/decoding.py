@@ -60,8 +60,8 @@ def decode(path: Path) -> "Image":
         with path.open("rb") as file, Image.open(file, formats=_formats()) as image:
             if tiff.is_misread(image):
                 raise DataError(
-                    f"{path} is a TIFF with its channels apart, which Pillow reads wrongly at 16 bits or with grey and "
-                    "alpha; save it with the channels together (PlanarConfiguration 1), or as PNG"
+                    f"{path} is a TIFF with separate channels, which Pillow reads wrongly at 16 bits or with grey and "
+                    "alpha; save it with interleaved channels (PlanarConfiguration 1), or as PNG"
                 )
             scale_key(image)
             image.load()
@@ -155,7 +155,7 @@ def _unknown(path: Path, error: Exception) -> str:
 def _other_image(head: bytes) -> str:
     """Return which kind of image, not decoded here, a file starts like, as a clause about "it"; or ""."""
     if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"):
-        return "it is an image in HEIF, as telephones write them; save it as JPEG or PNG"
+        return "it is an image in HEIF, as phones save them; save it as JPEG or PNG"
     return "it is a drawing in SVG; save it as PNG" if b"<svg" in head else ""
 
 
@@ -167,11 +167,11 @@ def _words(error: Exception, path: Path) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "no image of a known format"
     if isinstance(error, DecompressionBombError):
-        return "it has more pixels than any photograph, as files have that are made to fill the memory"
+        return "it has more pixels than any photograph, like files made to exhaust memory"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if "MAX_TEXT" in str(error):
-        return "it has more text or profile beside its pixels than a picture has; save it without"
+        return "it has more metadata than a picture should have; save it without"
     if isinstance(error, AssertionError | SyntaxError | struct.error | IndexError | KeyError):
         return "it is damaged"
     return (str(error).splitlines() or [type(error).__name__])[0].replace(str(path), "it")

@@ -100,7 +100,7 @@ def fetch(
                 notice(failures[-1])
     raise DataError(
         f"no mirror delivered {download.file}.  Name another in RESLAB_MIRRORS (base URLs, separated by commas), "
-        f"or get the file in any other way and use `reslab data import PATH`.  Tried:\n  " + "\n  ".join(failures)
+        f"or get the file some other way and use `reslab data import PATH`.  Tried:\n  " + "\n  ".join(failures)
     )
 
 
@@ -172,7 +172,7 @@ def _check_not_around(path: Path) -> None:
     held = [place for place in inside if place is not None and place != path]
     if held and path not in inside:
         raise DataError(
-            f"{path} is a folder around what can be imported; name one: "
+            f"{path} is a folder that contains data to import; name that: "
             + " or ".join(f"reslab data import {shlex.quote(str(place))}" for place in held)
         )
 
@@ -212,7 +212,7 @@ def _in_words(error: OSError) -> str:
     if isinstance(error, wrong):
         return "the address of a mirror must begin with http:// or https://"
     if isinstance(error, requests.ConnectionError | requests.Timeout):
-        return "the server cannot be reached, or fell silent"
+        return "the server cannot be reached or stopped responding"
     return str(error)
 
 

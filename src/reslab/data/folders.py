@@ -141,7 +141,7 @@ def differing(classes: Sequence[str], others: Sequence[str]) -> str:
     forms = {unicodedata.normalize("NFC", name) for name in odd}
     if len(forms) < len(odd):
         names = ", ".join(one_line(name) for name in sorted(forms)[:5])
-        return f"a name is in one form of Unicode here and in another there (NFC and NFD), rename one: {names}"
+        return f"a name differs in its Unicode form (NFC or NFD), rename one: {names}"
     names = ", ".join(map(one_line, odd[:5]))
     is_one = len(odd) == 1
     return f"{len(odd)} of them {'is' if is_one else 'are'} in one only, {names}{' and others' if len(odd) > 5 else ''}"
@@ -232,8 +232,8 @@ def _classes(folder: Path) -> list[str]:
         raise DataError(f"{folder} has one class, {one_line(classes[0])}: it needs a folder for each of at least two")
     if unreadable := [name for name in classes if not is_text(name)]:
         raise DataError(
-            f"{one_line(str(folder / unreadable[0]))} has a name that is not in UTF-8, which no report can show: "
-            "rename it, in every part"
+            f"{one_line(str(folder / unreadable[0]))} has a name that is not UTF-8, which no report can show: "
+            "rename it in every part"
         )
     return classes
 

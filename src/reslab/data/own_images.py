@@ -221,16 +221,16 @@ def _read(part: Any, which: str) -> tuple[NDArray[Any], NDArray[Any]]:
             raise DataError(f"{which}[{place}] must be (image, label), not {_described(item)}")
     pixels = [_array(image, f"the image of {which}[{place}]") for place, (image, _) in enumerate(items)]
     if len({(one.shape, one.dtype) for one in pixels}) > 1:
-        raise DataError(f"the images of {which} must all be of one size; resize or crop them first")
+        raise DataError(f"the images of {which} must all have the same size; resize or crop them first")
     for place in np.unique(np.linspace(0, len(items) - 1, READ_AGAIN).astype(int)).tolist():
         image, label = _item(part, place, which)
         if not np.array_equal(pixels[place], _array(image, f"the image of {which}[{place}]")):
             raise DataError(
-                f"{which}[{place}] has other pixels when it is read again: leave out random transforms, the recipe "
+                f"{which}[{place}] has different pixels when it is read again: leave out random transforms, the recipe "
                 "augments images"
             )
         if not np.array_equal(_array(items[place][1], f"y_{which}"), _array(label, f"y_{which}")):
-            raise DataError(f"{which}[{place}] has another label when it is read again; labels must stay")
+            raise DataError(f"{which}[{place}] has a different label when it is read again; labels must not change")
     return np.stack(pixels), _array([label for _, label in items], f"y_{which}")
 
 
@@ -251,7 +251,7 @@ def _array(values: Any, name: str) -> NDArray[Any]:
     except ValueError:  # nested lists have different lengths
         raise DataError(f"{name} must be one array, all its images or labels of one size") from None
     except (TypeError, RuntimeError) as error:
-        raise DataError(f"{name} cannot be made an array: {one_line(str(error))}") from error
+        raise DataError(f"{name} cannot be converted to an array: {one_line(str(error))}") from error
 
 
 def _plain(value: Any) -> Any:

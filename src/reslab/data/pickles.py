@@ -86,7 +86,7 @@ def _to_numpy(array: _Array, where: str) -> NDArray[np.uint8]:
     try:
         _, shape, kind, is_fortran, pixels = array.state
         if kind.name not in ("u1", "uint8") or is_fortran or not isinstance(pixels, bytes):
-            raise ValueError("not an array of uint8 by rows")
+            raise ValueError("not a row-major array of uint8")
         return np.frombuffer(pixels, dtype=np.uint8).reshape(shape)
     except (TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{where} holds an array that cannot be read ({error})") from error

@@ -39,7 +39,7 @@ def gradient_norms(module: nn.Module, batches: Batches, loss: Loss = cross_entro
     # The weight of a layer with a parametrization is recomputed from its parameters at each access.
     weights = {name: part.weight for name, part in layers if id(part.weight) in parameters}
     if not weights:
-        raise DoesNotApplyError("gradients are those of convolutions and linear layers: it has none")
+        raise DoesNotApplyError("gradients are measured in convolutions and linear layers, and it has none")
     places = {id(parameter): place for place, parameter in enumerate(module.parameters())}
     norms: dict[str, list[float]] = {name: [] for name in weights}
     with measuring(module, batch_statistics=True):

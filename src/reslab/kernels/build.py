@@ -198,7 +198,7 @@ def _compile(tools: _Tools) -> None:
         # Linked by path to the OpenMP library that torch has loaded: two of them would compete for the cores.
         command = (*_words(tools.compiler), "-shared", *map(str, made), str(tools.openmp), "-o", str(linked))
         _call(*command, scratch=Path(folder))
-        write_whole(tools.path, linked.read_bytes())  # another process may have, too: either file will do
+        write_whole(tools.path, linked.read_bytes())  # another process may have compiled it too: either will do
 
 
 def _loaded(path: Path) -> ctypes.CDLL | OSError:

@@ -76,7 +76,7 @@ def check_plays_a_part(recipes: Sequence["Recipe"], given: Iterable[str]) -> Non
     for name in given:
         needed = [_needed(recipe, name) for recipe in recipes]
         if needed and all(needed):
-            raise ResLabError(f"{name} plays no part here: it is for {needed[0]}")
+            raise ResLabError(f"{name} has no effect here: it is for {needed[0]}")
 
 
 def check_heeded(recipe: "Recipe", given: Mapping[str, object]) -> None:

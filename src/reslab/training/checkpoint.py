@@ -107,7 +107,7 @@ def load_checkpoint(folder: Path) -> Saved | None:
         raise CheckpointError(
             "no checkpoint of this run can be read back: "
             + "; ".join(problems)
-            + f".  Remove {folder} to train the run again from its beginning"
+            + f".  Remove {folder} to train the run again from the beginning"
         )
     return None
 
@@ -161,13 +161,13 @@ def _check_values(state: State, values: Mapping[str, Any]) -> None:
     if not (is_known and all(type(one) in (int, float) and math.isfinite(one) for one in numbers)):
         raise CheckpointError(f"the checkpoint's {STATE} does not describe a training")
     if type(iteration) is not int or not 0 <= iteration <= state.schedule.num_iterations:
-        raise CheckpointError(f"the checkpoint is of iteration {iteration}, of {state.schedule.num_iterations} in all")
+        raise CheckpointError(f"the checkpoint is at iteration {iteration} of {state.schedule.num_iterations}")
 
 
 def _read(path: Path) -> Saved:
     manifest = json.loads((path / MANIFEST).read_text())
     if not set(manifest) <= set(FILES):
-        raise CheckpointError(f"its {MANIFEST} names what is not a file of a checkpoint")
+        raise CheckpointError(f"its {MANIFEST} lists something that is not a file of a checkpoint")
     contents = {}
     for name, digest in manifest.items():
         contents[name] = (path / name).read_bytes()

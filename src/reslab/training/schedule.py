@@ -143,6 +143,6 @@ def parse_epochs(text: str) -> tuple[int, ...]:
     parts = [part.strip() for part in text.split(",")]
     if not all(re.fullmatch("0*[1-9][0-9]{0,7}", part) for part in parts):
         raise ResLabError(
-            f"epochs to keep are whole numbers from 1, separated by commas, e.g. 1,41,82, or none; not {text!r}"
+            f"epochs to keep must be whole numbers from 1, separated by commas, e.g. 1,41,82, or none; not {text!r}"
         )
     return tuple(sorted({int(part) for part in parts}))
