@@ -50,7 +50,7 @@ FILES: dict[str, tuple[bytes, str]] = {
     "JSON": (json.dumps({"message": "Not\x1b[31m Found"}).encode(), "text in JSON.*Not"),
     "JSON by lines": (json.dumps({"error": {"code": 404}}, indent=1).encode(), "text in JSON"),
     "text": (b"Not Found", "it is text that begins 'Not Found'"),
-    "JSON in lines": (b'{\n "format": 1,\n\t"run": 2\n}\n', 'do not give: { "format": 1, "run": 2 }'),
+    "JSON in lines": (b'{\n "format": 1,\n\t"run": 2\n}\n', 'refuse a file: { "format": 1, "run": 2 }'),
     "tabs": (b"one\ttwo\n", "it is text that begins 'one two'"),
     "a program": (b"import torch\nprint(1)\n", "it is text that begins 'import torch'"),
     "escapes": (b"\x1b[31mrate limited\x1b[0m\n", "it is text that begins"),
