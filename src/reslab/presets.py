@@ -122,7 +122,7 @@ def muon_left(recipe: Recipe) -> str:
         return ""
     along = float(f"{recipe.muon_rate * recipe.learning_rate / rate:.12g}")
     return (
-        f"learning_rate {recipe.learning_rate:g} is that of SGD alone: Muon's, by which the 3x3 convolutions within "
+        f"learning_rate {recipe.learning_rate:g} is that of SGD alone: Muon's, with which the 3x3 convolutions within "
         f"the blocks are trained, stays at {recipe.muon_rate:g} (muon_rate {along:g} would keep their proportion)"
     )
 
@@ -153,8 +153,8 @@ _PAPER = Preset(
         "The schedule was fixed on a split of 45,000 training and 5,000 validation images; the paper "
         "does not say whether the networks of table 6 were then trained on all 50,000.  Here they are; "
         "holdout=5000 gives the split.",
-        "The paper does not say what the weight decay applies to (here: everything; fb.resnet.torch takes "
-        "it that only the convolutions' weights decayed), nor which form the momentum has (here: not "
+        "The paper does not say what the weight decay applies to (here: everything; fb.resnet.torch assumes "
+        "that only the convolutions' weights decayed), nor which form the momentum has (here: not "
         "Nesterov's).",
         "The paper does not say whether the mean is subtracted before the image is padded; here padded "
         "pixels are zero after it.",
@@ -201,9 +201,9 @@ _ASSIGNMENT = Preset(
     ),
     notes=(
         "The assignment's report states the rates, schedule, batch, momentum and decay; the rest is from the "
-        "code it is based on.  Its curves go to epoch 350, the rate staying at a hundredth.",
-        "Earlier versions of that code take bottleneck blocks from depth 44 on, so that what they call 56 "
-        "and 110 has 83 and 164 layers; later ones take two-layer blocks unless told otherwise.  Which one "
+        "code it is based on.  Its curves go to epoch 350, with the rate staying at a hundredth.",
+        "Earlier versions of that code use bottleneck blocks from depth 44 on, so that what they call 56 "
+        "and 110 has 83 and 164 layers; later ones use two-layer blocks by default.  Which version "
         "the report used is not known; here depth means depth.",
         "The same mean and standard deviation are used for CIFAR-10 and CIFAR-100; the deviation is that of "
         "single images averaged, not that of all pixels.",
@@ -212,7 +212,7 @@ _ASSIGNMENT = Preset(
         "learning_rate batch_size momentum weight_decay drop_factor": "the report, section 3; TRAINING.md",
         "schedule_unit first_drop second_drop length": "the report, sections 3 and 5; TRAINING.md, "
         "ResNet-110; cifar.py counts epochs from 0, so the rate falls after 81 and 122",
-        "nesterov decay_scope": "cifar.py: SGD over model.parameters(), Nesterov's form not asked for",
+        "nesterov decay_scope": "cifar.py: SGD over model.parameters(), without Nesterov's form",
         "normalisation": "cifar.py: mean (.4914, .4822, .4465), deviation (.2023, .1994, .2010)",
         "crop_padding padding mirror": "cifar.py: RandomCrop(32, padding=4) before the normalisation; flip",
         "shortcut": "models/cifar/resnet.py: 1x1 convolution and batch norm where the size changes",
@@ -286,7 +286,7 @@ _AKAMASTER = Preset(
     notes=(
         "The linear layer's bias is left as torch draws it, uniform; here, with he-fan-in, it is zero.",
         "The warm-up of depths 110 and 1202 sets the rate by hand and leaves it to the scheduler to restore "
-        "it: that worked with the torch of its day, but with today's the rate stays a tenth to the end.",
+        "it: that worked with the torch of its day, but with today's the rate stays at a tenth to the end.",
         "Its published errors are those of the best epoch on the test set.",
     ),
     evidence={
@@ -295,7 +295,7 @@ _AKAMASTER = Preset(
         "shortcut": "resnet.py: every second pixel, channels // 4 zero channels on both sides",
         "initialisation": "resnet.py: kaiming_normal_ on convolutions and linear layer (fan in)",
         "batch_size learning_rate momentum weight_decay": "trainer.py: 128, 0.1, 0.9, 1e-4",
-        "nesterov decay_scope": "trainer.py: SGD over model.parameters(), Nesterov's form not asked for",
+        "nesterov decay_scope": "trainer.py: SGD over model.parameters(), without Nesterov's form",
         "schedule_unit first_drop second_drop length drop_factor": "trainer.py: drops at 100 and 150 of 200",
         "warmup warmup_rate warmup_length": "trainer.py: depths 110 and 1202, a tenth of the rate in epoch 1",
     },
@@ -306,8 +306,8 @@ _AKAMASTER = Preset(
             ours="after 100 and 150, as its milestones read and as it runs with PyTorch from 1.1 on",
             follow={"first_drop": 101.0, "second_drop": 151.0},
             points=0.03,
-            basis="an epoch more at the high rate: before the first drop the test error of our three runs in full (164 "
-            "epochs) falls by 0.03 points an epoch, of which little is left at the end",
+            basis="one more epoch at the high rate: before the first drop the test error of our three full runs (164 "
+            "epochs) falls by 0.03 points an epoch, little of which remains at the end",
         ),
     ),
 )
@@ -336,7 +336,7 @@ _HYSTS = Preset(
     ),
     notes=(
         "The linear layer's bias starts at zero; here, with he-fan-out, it is uniform as its weights are.",
-        "The scheduler steps before each epoch, which with the torch of its day makes the rate fall after 80 "
+        "The scheduler steps before each epoch, so that with the torch of its day the rate falls after 80 "
         "and 120 completed epochs.",
         "Its file dataloader.py was not available: normalisation, crop and padding are those of the same "
         "author's pytorch_resnet_preact, which also leaves out the smaller last batch of an epoch.",
@@ -384,11 +384,11 @@ _TF = Preset(
         drop_factor=0.1,
     ),
     notes=(
-        "Its first block has a projection shortcut too, where nothing changes size: 288 parameters more than "
+        "Its first block has a projection shortcut too, although nothing changes size: 288 parameters more than "
         "shortcut B.",
         "Its convolutions are drawn with half the variance (truncated normal, 1 / inputs), its linear layer "
         "by Glorot's rule; he-fan-in is the nearest here.",
-        "Its running statistics keep 0.997 of themselves at each iteration; here 0.9.",
+        "Its running statistics decay by 0.997 per iteration; here by 0.9.",
         "The networks are the paper's (version 1); version 2, with batch norm before the convolutions, is an "
         "option that was the default until September 2018.",
     ),
@@ -405,7 +405,7 @@ _TF = Preset(
     },
     deviations=(
         Deviation(
-            theirs="batches run on across the ends of epochs, and the rate drops after 35,547 and 53,126 iterations of "
+            theirs="batches span the ends of epochs, and the rate drops after 35,547 and 53,126 iterations of "
             "128 images (resnet_run_loop.py: int(390.625 x epochs), the boundary itself still at the rate before)",
             ours="an epoch is 391 batches, the last of 80 images: the rate drops after 35,581 and 53,176 iterations, "
             "and as many images to within one batch",
@@ -431,7 +431,7 @@ _PREACT = Preset(
         warmup_length=400,
     ),
     notes=(
-        "ResNet-164 and ResNet-1001 are of bottlenecks; the paper's ResNet-110 has blocks of two 3x3 convolutions and "
+        "ResNet-164 and ResNet-1001 have bottlenecks; the paper's ResNet-110 has blocks of two 3x3 convolutions and "
         "shortcut A: --family preact --depth 110 --shortcut A.",
         "The paper remarks that its networks do not need the warm-up.",
         "Images, crops, mirror images and momentum are those of He et al. 2015, which the paper refers to; it does not "
@@ -479,10 +479,10 @@ _WIDE = Preset(
         drop_factor=0.2,
     ),
     notes=(
-        "Without dropout, as its WRN-28-10 of 4.00% and 19.25%; with dropout 0.3 the source has 3.89% and 18.85%.",
+        "Without dropout, like its WRN-28-10 with 4.00% and 19.25%; with dropout 0.3 the source has 3.89% and 18.85%.",
         "The linear layer's bias starts at zero; here, with he-fan-out, it is uniform as its weights are.",
-        "Its later figures, which these are, normalise by the mean and deviation of the channels; the first version of "
-        "the paper whitened the images.",
+        "These are its later figures, for images normalised by the mean and deviation of the channels; the first "
+        "version of the paper whitened the images.",
         "Where the rate drops, its code also forgets the momentum.",
     ),
     evidence={
@@ -504,7 +504,7 @@ _WIDE = Preset(
             ours="after 60, 120 and 160, as the paper says",
             follow={"first_drop": 59.0, "second_drop": 119.0, "third_drop": 159.0},
             points=0.03,
-            basis="an epoch less at the high rate, as with akamaster",
+            basis="one epoch less at the high rate, as with akamaster",
         ),
         Deviation(
             theirs="an epoch is 390 batches of 128: the last 80 images of its order are left out",
@@ -551,14 +551,14 @@ _IMAGENET = Preset(
         "measuring a mean would take a pass over all files.",
         "The stride is in the 3x3 convolution of a bottleneck, as in nearly all code since; the paper's networks "
         "have it in the first 1x1: family=imagenet-1x1.",
-        "The paper's headline errors are of ten crops, or of several sizes and networks; here an image is measured "
-        "by its central crop alone, so that the paper's figures are not to be compared with.",
+        "The paper's headline errors are of ten crops, or of several sizes and networks; here only an image's central "
+        "crop is evaluated, so that errors are not comparable with the paper's.",
         "The paper does not say what the weight decay applies to (here: everything), nor which form the momentum "
         "has (here: not Nesterov's).",
     ),
     evidence={
         "image_size mirror": "section 3.4: a 224x224 crop of an image or its horizontal flip",
-        "crop_padding padding": "play no part: crops are resized (see the notes)",
+        "crop_padding padding": "have no effect: crops are resized (see the notes)",
         "normalisation": "not the paper's (see the notes); the constants are torchvision's",
         "shortcut": "section 4.1 and table 3: B, projections where the size changes, in ResNet-50 and deeper",
         "initialisation": "section 3.4 refers to He et al. 2015, section 2.2, equation 10",
@@ -600,9 +600,9 @@ _FAST = Preset(
         "Not a published recipe: the paper's networks, unchanged, in a tenth of the epochs.  Its settings were "
         "chosen on 5,000 training images held out; docs/notebook.md lists what was tried.",
         "From the source come the ideas of Muon with weights of fixed size, of alternating mirrors, and of "
-        "reflected edges of 2 pixels; its network, its initialisation and what it does to a test image play no part.",
-        "An error made with it is put beside the paper's figure as that of another recipe of another length; it does "
-        "not show whether the paper's own training gives that figure again.",
+        "reflected edges of 2 pixels; its network, its initialisation and its treatment of test images are not used.",
+        "Its error stands beside the paper's as that of another recipe of another length; it does not show whether the "
+        "paper's own training can be reproduced.",
     ),
     evidence={
         "normalisation": "as fb-resnet-torch has it",
