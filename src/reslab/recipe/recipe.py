@@ -21,7 +21,7 @@ from reslab.recipe.fields import ADDED_LATER, FILLED_IN, OWN_NETWORK, Scalar, co
 from reslab.recipe.roles import ONLY_WITH, without_effect
 
 SEMANTICS = 1
-"""Increased when the mathematics change without a change of any field of `Recipe`, but not when only rounding does.
+"""Increased when the mathematics changes without a change of any field of `Recipe`, but not when only rounding does.
 
 Every id's hash covers it: increasing it gives all runs new ids.
 """
@@ -101,8 +101,8 @@ in [0, 1) (Zagoruyko and Komodakis 2016, section 2.4: 0.3 on CIFAR, 0.4 on SVHN)
     batch_size: int = 128
     """Images per iteration; the last batch of an epoch may be smaller."""
     optimiser: str = "sgd"
-    """sgd; muon: orthogonalised momentum for the 3x3 convolutions in the blocks that feed batch norm directly, SGD \
-for the rest; adam (Kingma and Ba 2015); or adamw (Loshchilov and Hutter 2019: decay decoupled from the gradient)."""
+    """sgd; muon: orthogonalised momentum for the blocks' 3x3 convolutions that feed batch norm directly, SGD for \
+the rest; adam (Kingma and Ba 2015); or adamw (Loshchilov and Hutter 2019: decay decoupled from the gradient)."""
     muon_rate: float = 0.02
     """Base learning rate of Muon: how far a step turns a convolution's weights, as a fraction."""
     muon_momentum: float = 0.95
