@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from reslab import host
 from reslab.kernels.build import kernels
 from reslab.kernels.convolution import convolve
-from reslab.training.hardware import keep_freed_memory
+from reslab.training.process_settings import keep_freed_memory
 
 IMAGES, ROUNDS = 128, 15
 LAYERS = ((16, 16, 32), (32, 32, 16), (64, 64, 8))

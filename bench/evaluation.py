@@ -16,7 +16,8 @@ from reslab.kernels.build import kernels
 from reslab.kernels.layers import use_kernels
 from reslab.models.fused import FusedResNet, fused
 from reslab.models.networks import build
-from reslab.training.hardware import arithmetic, evaluating_precision, keep_freed_memory
+from reslab.training.hardware import arithmetic, evaluating_precision
+from reslab.training.process_settings import keep_freed_memory
 
 IMAGES, ROUNDS = 500, 5
 NETWORKS = (("residual", 20, 1), ("residual", 56, 1), ("preact", 20, 1), ("wide", 16, 4))

@@ -21,7 +21,8 @@ from reslab.lab.folder.provenance import kernel_words
 from reslab.lab.speeds.stepping import noise, trainer
 from reslab.presets import preset_recipe
 from reslab.recipe import Recipe, vary
-from reslab.training.hardware import device_name, make_deterministic
+from reslab.training.hardware import device_name
+from reslab.training.process_settings import make_deterministic
 
 REPEATS = 5
 

@@ -25,9 +25,10 @@ from reslab.data.digits import load_digits
 from reslab.data.normalisation import fit
 from reslab.models.networks import build
 from reslab.recipe import Recipe
-from reslab.training.hardware import make_deterministic, on_stream, stream_of_its_own
+from reslab.training.hardware import on_stream, stream_of_its_own
 from reslab.training.loop import State, make_step, start
 from reslab.training.optimiser import hold_rate_on
+from reslab.training.process_settings import make_deterministic
 from reslab.training.recorded import DirectStep, Draw, HostChance, RecordedStep, Recorder
 from reslab.training.step import Totals, TrainingStep
 

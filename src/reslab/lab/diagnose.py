@@ -32,7 +32,8 @@ from reslab.lab.settings import Settings
 from reslab.lab.threads import computing_with, threads_for_load, words_of_fewer
 from reslab.models.weights import load_into, read_own_weights, read_weights
 from reslab.recipe import Run
-from reslab.training.hardware import deterministic, device_name, pick_device
+from reslab.training.hardware import device_name, pick_device
+from reslab.training.process_settings import deterministic
 
 DEFAULTS = Settings()
 

@@ -19,14 +19,8 @@ from reslab.lab.threads import computing_with, first_threads
 from reslab.own_running import frames_in, told
 from reslab.recipe import Run
 from reslab.training import saved
-from reslab.training.hardware import (
-    deterministic,
-    keeping_freed_memory,
-    most_threads,
-    on_stream,
-    pick_device,
-    stream_of_this_thread,
-)
+from reslab.training.hardware import most_threads, on_stream, pick_device, stream_of_this_thread
+from reslab.training.process_settings import deterministic, keeping_freed_memory
 
 Event = dict[str, Any]
 

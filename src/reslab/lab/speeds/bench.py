@@ -18,7 +18,7 @@ from reslab.lab.speeds.textbook import TextbookProcess
 from reslab.models.complexity import multiply_adds
 from reslab.presets import preset_recipe
 from reslab.recipe import Recipe, vary
-from reslab.training import hardware
+from reslab.training import hardware, process_settings
 
 EPOCH_IMAGES = 50_000
 WAITING_BATCHES, PAUSE_SECONDS = 4, 1.0
@@ -76,7 +76,7 @@ def bench(
 
     Ours runs in this process, set up as a worker is; the textbook's in one of its own, as its users run it.
     """
-    with hardware.deterministic(), hardware.keeping_freed_memory():
+    with process_settings.deterministic(), process_settings.keeping_freed_memory():
         images = noise()
         workers = min(2, host.usable_cores())
         ceilings = {precision: matrix_rate(device, precision) for precision in precisions}

@@ -22,7 +22,7 @@ from reslab.lab.assembly import training_network
 from reslab.lab.planner import work_per_image
 from reslab.lab.threads import computing_with
 from reslab.recipe import Recipe, Run, vary
-from reslab.training import hardware
+from reslab.training import hardware, process_settings
 from reslab.training.loop import make_step, start
 from reslab.training.recorded import Draw
 
@@ -66,7 +66,7 @@ def noise() -> ImageSet:
 
 def main(device_name: str, precision: str, threads: str, runs: str = "1") -> None:
     """Say that all is ready, train on a sign, and say how fast that went."""
-    with hardware.deterministic(), hardware.keeping_freed_memory(), computing_with(int(threads)):
+    with process_settings.deterministic(), process_settings.keeping_freed_memory(), computing_with(int(threads)):
         device = hardware.pick_device(device_name)
         recipe = vary(Recipe(), precision=precision)
         trainers = [trainer(recipe, noise(), device) for _ in range(int(runs))]

@@ -14,7 +14,7 @@ from reslab.lab.weights.candidates import Candidate
 from reslab.lab.weights.trained import loaded_network
 from reslab.models.weights import Weights
 from reslab.training.evaluation import Evaluation, evaluate
-from reslab.training.hardware import deterministic
+from reslab.training.process_settings import deterministic
 
 FIRST_IMAGES = 500
 """Images that every candidate is measured on, where there are several; the best go on to all."""
