@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from reslab.data.given_images import from_given
 from reslab.data.images import Dataset
-from reslab.data.own_images import from_given
 from reslab.data.serving import serve
 from reslab.datasets import ARRAYS, SHORT
 from reslab.errors import ResLabError

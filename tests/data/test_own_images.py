@@ -16,7 +16,8 @@ from PIL import Image
 from reslab.cli import main
 from reslab.data import own_images
 from reslab.data.decoding import decode
-from reslab.data.own_images import from_function, from_given, keep, load
+from reslab.data.given_images import from_given
+from reslab.data.own_images import from_function, keep, load
 from reslab.datasets import ARRAYS, SHORT, Size
 from reslab.errors import DataError, ResLabError
 from reslab.recipe import Recipe

@@ -8,7 +8,8 @@ import pytest
 from lab_runs import make as make_files
 from lab_runs import small
 
-from reslab.data.own_images import from_given, keep
+from reslab.data.given_images import from_given
+from reslab.data.own_images import keep
 from reslab.datasets import ARRAYS, SHORT
 from reslab.lab import planner
 from reslab.lab.folder.store import RunFiles

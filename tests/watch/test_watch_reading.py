@@ -15,7 +15,8 @@ import pytest
 from watch_fakes import DEEP, SHALLOW, client, line, plant, served
 
 from reslab.analysis.tidy import read_tables
-from reslab.data.own_images import from_given, keep
+from reslab.data.given_images import from_given
+from reslab.data.own_images import keep
 from reslab.datasets import ARRAYS, SHORT
 from reslab.files import finite
 from reslab.lab.folder import locks, metrics

@@ -49,7 +49,8 @@ def brought_images(images: Any, data_root: str | Path | None) -> tuple[str, str]
     if isinstance(images, str):
         return images, ""
     from reslab.data.doubts import doubts
-    from reslab.data.own_images import from_given, keep
+    from reslab.data.given_images import from_given
+    from reslab.data.own_images import keep
 
     dataset = from_given(images)
     for words in doubts(dataset):
