@@ -1,4 +1,4 @@
-"""What computes in the user's own process: one call at a time, whatever the user has set in torch around it."""
+"""Computation in the user's own process: one call at a time, unaffected by the user's settings of torch."""
 
 import sys
 import threading
@@ -10,13 +10,13 @@ _COMPUTING = threading.RLock()
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Compute as in a process of its own; calls of other threads wait, for torch's random numbers are the process's.
+    """Compute as in a separate process; calls from other threads wait, because the process has one torch random state.
 
-    Gradients are on, and autocast, inference mode, faster products in fp32 and other defaults of torch's are off; all
-    are put back.
+    Turns gradients on, and autocast, inference mode, faster fp32 matrix products and changed defaults of torch off;
+    restores all of them at the end.
     """
     with _COMPUTING, ExitStack() as stack:
-        if (torch := sys.modules.get("torch")) is not None:  # else the user cannot have set anything in it
+        if (torch := sys.modules.get("torch")) is not None:  # otherwise the user cannot have changed its settings
             stack.callback(torch.set_default_dtype, torch.get_default_dtype())
             torch.set_default_dtype(torch.float32)
             stack.callback(torch.set_float32_matmul_precision, torch.get_float32_matmul_precision())

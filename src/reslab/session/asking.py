@@ -1,4 +1,4 @@
-"""From what a user names to a plan: questions of ResLab's own and TOML files, one or several, with what is changed."""
+"""Turn what a user names into a plan: ResLab's own studies or TOML files, one or several, with changed options."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -22,8 +22,8 @@ from reslab.studies.study import JOINED, MOST_SEEDS, Options, Plan, Study
 def ask(questions: Sequence[str | Path], options: Options) -> Plan:
     """Return the plan of the questions: names of studies or plans, or TOML files; several become one plan.
 
-    The options take the place of what the studies or files say.  Raises `ResLabError` for an unknown name or value, and
-    for two different studies of one name.
+    The options override what the studies or files say.  Raises `ResLabError` for an unknown name or value, and for two
+    different studies with the same name.
     """
     if not questions:
         raise ResLabError("name a study, as in depth; `reslab run --help` lists them")
@@ -63,9 +63,9 @@ def ask_fitting(
     keep: bool = False,
     jobs: int | None = None,
 ) -> tuple[Plan, Fit]:
-    """Return the plan of the questions that fits into a time, as in "12h", and what was chosen (see `fitting.fit`).
+    """Return the plan that fits into a time, as in "12h", and what was chosen (see `fitting.fit`).
 
-    With `keep` the choice is remembered in the folder of runs.
+    With `keep`, the choice is remembered in the folder of runs.
     """
     given = Size(options.preset, options.epochs, options.seeds)
     chosen: dict[str, int] = {}
@@ -101,8 +101,8 @@ def asked_grid(
 ) -> Plan:
     """Return a study of the user's own: every combination of the values in `varied`, data sets and depths.
 
-    The same question as a TOML file with these values in [vary] and the recipe's fields in [recipe] (see
-    docs/studies.md).  Raises `ResLabError` for what is given both in `varied` and beside it.
+    Equivalent to a TOML file with these values in [vary] and the recipe's fields in [recipe] (see docs/studies.md).
+    Raises `ResLabError` for anything given both in `varied` and as an option.
     """
     check_least("seeds", options.seeds, 1)
     recipe, depths = dict(options.recipe), options.depths
@@ -111,7 +111,7 @@ def asked_grid(
     size = {name: getattr(options, name) for name in ("preset", "epochs", "precision")}
     for name, value in {**size, "dataset": options.datasets, "depth": depths, **recipe}.items():
         if value is not None and name in varied:
-            raise ResLabError(f"{name} is given twice, in vary and beside it; leave one of them out")
+            raise ResLabError(f"{name} is given twice, in vary and by itself; leave one of them out")
     grid = {name: list(values) for name, values in varied.items()}
     content: dict[str, Any] = {"name": str(names[0]), "recipe": recipe, "vary": grid}
     if depths is not None:
@@ -126,12 +126,12 @@ def asked_grid(
 
 
 def joined(plans: Sequence[Plan]) -> Plan:
-    """Return several plans as one; a study that two of them ask alike is asked once."""
+    """Merge several plans into one; a study that is in two of them is kept once."""
     plans = [plan for at, plan in enumerate(plans) if plan not in plans[:at]]
     if len(plans) == 1:
         return plans[0]
     studies: dict[str, Study] = {}
     for study in (study for plan in plans for study in plan.studies):
         if studies.setdefault(study.name, study) != study:
-            raise ResLabError(f"the study {study.name} is asked twice, with different settings; ask it in two commands")
+            raise ResLabError(f"the study {study.name} is given twice, with different settings; use two commands")
     return Plan(JOINED.join(plan.name for plan in plans), f"{len(studies)} studies", tuple(studies.values()))

@@ -1,4 +1,4 @@
-"""A network and images as Python gives them, turned into what a recipe names."""
+"""Turn a network and images given in Python into what a recipe names."""
 
 import inspect
 from collections.abc import Callable
@@ -24,7 +24,7 @@ NetworkGiven = str | Callable[[int, int], Any]
 def brought_fields(
     fields: RecipeFields, network: NetworkGiven | None, images: Any, data_root: str | Path | None
 ) -> RecipeFields:
-    """Return a recipe's fields with the user's own network and images, which are kept below the data root."""
+    """Return a recipe's fields with the user's own network and images (see `network_text`, `brought_images`)."""
     found: dict[str, Any] = dict(fields)
     if not isinstance(found.get("dataset", ""), str):
         kind = type(found["dataset"]).__name__
@@ -40,12 +40,12 @@ def brought_fields(
 
 
 def brought_images(images: Any, data_root: str | Path | None) -> tuple[str, str]:
-    """Return what a recipe calls images, and their fingerprint; "" where a function in a file is yet to return them.
+    """Return the name of images in a recipe, and their fingerprint: "" for a function in a file, not called yet.
 
     Arrays and torch datasets are kept below the data root.
     """
     if callable(images):
-        images = _called(images)  # what it returns is what counts, and is kept
+        images = _called(images)  # its result is what is kept
     if isinstance(images, str):
         return images, ""
     from reslab.data.doubts import doubts
@@ -65,7 +65,7 @@ def _called(function: Callable[[], Any]) -> Any:
         inspect.signature(function).bind()
     except TypeError as error:
         raise ResLabError(f"{what} must take no argument: {error}") from None
-    except ValueError:  # no signature to be had
+    except ValueError:  # it has no readable signature
         pass
     try:
         return function()
@@ -80,8 +80,9 @@ def _called(function: Callable[[], Any]) -> Any:
 def network_text(network: object) -> str:
     """Return the text by which a recipe names a network: its file and function.
 
-    What stands in no file, as in a notebook, is written into one with all that it refers to (`reslab.session.cells`).
-    Raises `ResLabError` where that cannot be, or where another name than its own leads to a function.
+    A function that is in no file, as in a notebook, is written to one with everything it refers to
+    (`reslab.session.cells`).  Raises `ResLabError` where that is impossible, or where a function cannot be found under
+    its own name.
     """
     if isinstance(network, str):
         return network
@@ -92,7 +93,7 @@ def network_text(network: object) -> str:
         raise ResLabError(f"network must be a function from (num_classes, seed) to a torch.nn.Module; {advice}")
     if not name:
         raise ResLabError(
-            f"network is a {shown}, which has no name to be found again by: define a function that calls it, as in def "
+            f"network is a {shown}, which has no name to find it by: define a function that calls it, as in def "
             f"build(num_classes, seed), or {advice}"
         )
     path = _file(network)
@@ -111,12 +112,12 @@ def network_text(network: object) -> str:
 
 
 def _file(function: object) -> Path | None:
-    """Return the file that a function or class stands in, None where there is none, as in a notebook.
+    """Return the file that defines a function or class; None where there is none, as in a notebook.
 
-    Of a decorated one it is its own file, and not the decorator's.
+    For a decorated one, that is its own file, not the decorator's.
     """
     try:
         path = Path(str(inspect.getsourcefile(inspect.unwrap(function))))  # type: ignore[arg-type]
-    except (TypeError, OSError):  # of what no source is known
+    except (TypeError, OSError):  # its source is unknown
         return None
     return path if path.is_file() and path.suffix == ".py" else None

@@ -1,6 +1,7 @@
-"""Whether functions are what a run would make of their source: a class or a value may be changed once that was run.
+"""Check that functions match what a run would make of their source: a class or value may have changed since it ran.
 
-Those of a notebook are compared with the file that their cells are written to, of those of a file the values they read.
+Functions of a notebook are compared with the file that their cells are written to.  For functions of a file, the values
+that they read and the networks that they build are compared.
 """
 
 import ast
@@ -17,11 +18,11 @@ from reslab.own_running import load_function, modules_of
 from reslab.session.cell_places import AWAIT, FILE, FUTURE, Place, function_of, instead, namespace_of, statements_of
 
 SCALARS = (int, float, complex, str, bytes, bool, type(None), type(...))
-"""Types of the plain values that a file can have as they are."""
+"""Types of the plain values that can be written to a file as they are."""
 
 
 def check_same(folder: Path, name: str, function: Callable[..., Any], places: Mapping[str, Place]) -> None:
-    """Raise `ResLabError` where what the file defines is not what the notebook has."""
+    """Raise `ResLabError` where a definition in the file differs from the notebook's."""
     reference = parse(f"{FILE}:{name}")
     assert reference is not None
     with modules_of(folder, FILE):
@@ -37,9 +38,9 @@ def check_same(folder: Path, name: str, function: Callable[..., Any], places: Ma
 
 
 def check_values(function: Callable[..., Any], reference: Reference) -> None:
-    """Raise `ResLabError` where a plain value that a function of a file reads is not what the file, run anew, gives it.
+    """Raise `ResLabError` where a plain value that a function reads differs from what its file, run afresh, sets.
 
-    A run trains what its file says, whatever a script has set since: WIDTH = 32 in a loop would train one network.
+    A run trains what its file says, whatever a script has set since: a loop over WIDTH would always train one network.
     """
     namespace = namespace_of(function)
     read = _values_read(inspect.unwrap(function), namespace)
@@ -52,17 +53,17 @@ def check_values(function: Callable[..., Any], reference: Reference) -> None:
         if name not in written or not _same(written[name], namespace[name]):
             there = f"{written[name]!r}" if name in written else "not there"
             raise ResLabError(
-                f"{name} is {namespace[name]!r} now, and {there} when {reference.file} is run by itself, as it is for "
-                "a run.  Set it there, at the top (import it again where the file was edited since); for several "
-                "values, write a function for each"
+                f"{name} is {namespace[name]!r} now, but {there} when {reference.file} is run by itself, as in a run.  "
+                "Set it at the top of that file (and import it again if you have edited it); for several values, "
+                "write a function for each"
             )
 
 
 def check_built(function: Callable[..., Any], reference: Reference) -> None:
-    """Raise `ResLabError` where a function of a file, as it is now, builds another network than the file, run anew.
+    """Raise `ResLabError` where a function now builds a different network from the one its file, run afresh, builds.
 
-    So it is where something that it reads was changed since: a class's attribute, a default, another module's value.
-    What fails for these arguments is found out where it is built for the images.
+    This happens when something that it reads has changed since: a class attribute, a default, another module's value.
+    A function that fails with these arguments is left to the check that builds it for the images.
     """
     from reslab.models.own_network import seeded
 
@@ -75,18 +76,18 @@ def check_built(function: Callable[..., Any], reference: Reference) -> None:
         with modules_of(reference.path.parent, reference.file):
             written = built(load_function(reference.path.parent, reference, "num_classes", "seed"))
         now = built(function)
-    except Exception:  # of their own code
+    except Exception:  # raised by the user's code
         return
     if now != written:
         raise ResLabError(
-            f"{reference.function} builds another network now than {reference.file} does when it is run by itself, as "
-            "it is for a run: something that it reads was changed since.  Set that in the file; for several networks, "
-            "write a function for each"
+            f"{reference.function} now builds a different network from the one that {reference.file} builds when it is "
+            "run by itself, as in a run: something that it reads has changed since.  Set that in the file; for several "
+            "networks, write a function for each"
         )
 
 
 def _values_read(function: object, namespace: Mapping[str, Any]) -> list[str]:
-    """Return the names of the plain values of a module that a function or class of it reads, itself or by others."""
+    """Return the names of a module's plain values that one of its functions or classes reads, itself or indirectly."""
     found: dict[str, None] = {}
     waiting, seen = [function], set()
     while waiting:
@@ -113,7 +114,7 @@ def _codes_of(part: object) -> Iterator[CodeType]:
 
 
 def _differing(written: Any, own: Any, name: str, place: Place) -> Iterator[str]:
-    """Yield the name of a part in which a definition of the file is not that of the notebook."""
+    """Yield the name of each part in which a definition in the file differs from the notebook's."""
     if written is own or _is_same_import(written, own):
         return
     if inspect.isclass(written) and inspect.isclass(own):
@@ -138,18 +139,18 @@ def _differing(written: Any, own: Any, name: str, place: Place) -> Iterator[str]
 
 
 def _is_same_import(written: Any, own: Any) -> bool:
-    """Say whether both are one function or class of a module, which stands in a copy of its own for the file."""
+    """Say whether both are the same function or class of a module, of which the file imports its own copy."""
     one, other = ((getattr(each, "__module__", ""), getattr(each, "__qualname__", "<")) for each in (written, own))
     return one == other and "<" not in one[1]
 
 
 def _is_of(place: Place, code: CodeType, written: CodeType) -> bool:
-    """Say whether code of the notebook is what is compiled from its lines, or is made alike by what they call."""
-    if code.co_filename != place.cell:  # as a dataclass makes its __init__
+    """Say whether code of the notebook equals what its lines compile to, or was generated alike by what they call."""
+    if code.co_filename != place.cell:  # generated, such as the __init__ of a dataclass
         return code.co_filename == written.co_filename and _same_code(code, written)
     if not place.first <= code.co_firstlineno <= place.last:
         return False
-    # How a call is compiled depends on the imports above it: IPython compiles statement by statement, a shell all.
+    # How a call is compiled depends on the imports above it: IPython compiles each statement alone, a shell all.
     statements = statements_of(place.cell)
     flags = code.co_flags & FUTURE | AWAIT
     for part in ([one for one in statements if (one.end_lineno or 0) >= place.last][:1], statements):
@@ -180,13 +181,13 @@ _IMPLICIT = {
     "_abc_impl",
     "__abstractmethods__",
 }
-"""What a class has without being told."""
+"""Attributes that a class gets automatically."""
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Say whether two plain values are alike; others, which a definition makes anew, are if their types are."""
+    """Say whether two plain values are equal; other values, which each definition creates anew, need equal types."""
     if type(one) is not type(other):
-        modules = (Path(FILE).stem, type(other).__module__)  # those beside the file are copies
+        modules = (Path(FILE).stem, type(other).__module__)  # modules beside the file are copies
         return type(one).__name__ == type(other).__name__ and type(one).__module__ in modules
     if isinstance(one, list | tuple):
         return len(one) == len(other) and all(map(_same, one, other))

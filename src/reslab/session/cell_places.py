@@ -1,4 +1,4 @@
-"""Where a function or class typed in a notebook stands: its cell, by the name that `linecache` knows, and its lines."""
+"""Where a function or class typed in a notebook is defined: its cell, by its name in `linecache`, and its lines."""
 
 import __future__
 
@@ -15,18 +15,18 @@ from typing import Any
 from reslab.errors import ResLabError
 
 FILE = "notebook.py"
-"""What the file is called that a function is written to: part of the network's name, and of its identity."""
+"""Name of the file that a function is written to: part of the network's name and of its identity."""
 
 AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-"""As IPython compiles cells."""
+"""IPython compiles cells with this flag."""
 
 FUTURE = __future__.annotations.compiler_flag
-"""Of a notebook in which a cell said `from __future__ import annotations`, which holds for all cells after it."""
+"""Flag of code after `from __future__ import annotations`, which holds for all later cells of a notebook."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a definition stands: a cell by the name that `linecache` knows it by, and its lines."""
+    """Where a definition is: a cell, by its name in `linecache`, and its lines."""
 
     cell: str
     first: int
@@ -47,7 +47,7 @@ def statements_of(cell: str) -> list[ast.stmt]:
 
 
 def place_of(value: Any, name: str) -> Place:
-    """Return where a function or class of this name stands; raise `ResLabError` where that is not known."""
+    """Return where a function or class of this name is defined; raise `ResLabError` where that is unknown."""
     inner = inspect.unwrap(value)
     shown = getattr(inner, "__qualname__", name)
     if not name.isidentifier() or shown != name:
@@ -75,28 +75,28 @@ def place_of(value: Any, name: str) -> Place:
     if len(found) == 1:
         return found.popitem()[1]
     if found:
-        why = "is in several cells, and which one counts is not known; restart the notebook: run its cell again"
+        why = "is in several cells, and which one is current is unknown; restart the notebook and run its cell again"
     elif is_inside:
         why = "is inside another statement, such as if, try or for: define it at the top of a cell"
     elif _is_timed(inner):
-        why = "is not known, because %%time keeps none: leave that line out and run the cell again"
+        why = "is not known, because %%time keeps none: remove that line and run the cell again"
     else:
         why = "is not known (Python's own shell keeps none before 3.13; a notebook does): run its cell again"
     raise ResLabError(f"the source of {name} {why}, or {instead(name)}")
 
 
 def _first(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> int:
-    """Return the first line of a definition, that of its decorators included."""
+    """Return the first line of a definition, including its decorators."""
     return min([node.lineno, *(one.lineno for one in node.decorator_list)])
 
 
 def _is_timed(value: Any) -> bool:
-    """Say whether IPython's %%time or %%timeit compiled a function or class: by itself, under a name of no cell."""
+    """Say whether IPython's %%time or %%timeit compiled a function or class, which records no cell."""
     return any(one.__code__.co_filename in ("<timed exec>", "<magic-timeit>") for one in functions_of(value))
 
 
 def _candidates(value: Any, name: str) -> Iterator[tuple[str, int | None]]:
-    """Yield where a function or class may stand: a file that `linecache` knows, and a line, where that is known."""
+    """Yield where a function or class may be defined: a file that `linecache` knows, and a line, where known."""
     if isinstance(value, FunctionType):
         yield value.__code__.co_filename, value.__code__.co_firstlineno
         return
@@ -104,31 +104,31 @@ def _candidates(value: Any, name: str) -> Iterator[tuple[str, int | None]]:
         file = one.__code__.co_filename
         is_own = (
             one.__qualname__ == f"{name}.{one.__name__}" and file != "<string>"
-        )  # as dataclasses call what they write
+        )  # the file of code that dataclasses generate
         if is_own and file in linecache.cache:
             yield file, one.__code__.co_firstlineno
             return
-    for file in list(linecache.cache):  # a class without methods does not tell its cell
+    for file in list(linecache.cache):  # a class without methods does not record its cell
         if not Path(file).is_file():
             yield file, None
 
 
 def functions_of(value: Any) -> Iterator[FunctionType]:
-    """Yield a function, or those among the attributes of a class, without what wraps them."""
+    """Yield a function, or the functions among a class's attributes, without their wrappers."""
     inner = inspect.unwrap(value)
     attributes = [inner] if isinstance(inner, FunctionType) else vars(inner).values()
     yield from (one for one in map(function_of, attributes) if one is not None)
 
 
 def function_of(attribute: Any) -> FunctionType | None:
-    """Return the function behind an attribute of a class, as a method or property; None where there is none."""
+    """Return the function behind a class attribute such as a method or property; None where there is none."""
     inner = getattr(attribute, "__func__", getattr(attribute, "fget", attribute))
     inner = inspect.unwrap(inner) if callable(inner) else inner
     return inner if isinstance(inner, FunctionType) else None
 
 
 def namespace_of(function: Callable[..., Any]) -> dict[str, Any]:
-    """Return the names around a function or class."""
+    """Return the global names that a function or class sees."""
     inner = inspect.unwrap(function)
     if isinstance(inner, FunctionType):
         return inner.__globals__
@@ -136,5 +136,5 @@ def namespace_of(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def instead(name: str) -> str:
-    """Return what to do instead about a function whose source cannot be kept."""
+    """Return the advice for a function whose source cannot be kept."""
     return f"write the cell to a file: put %%writefile my_net.py in its first line, and give my_net.py:{name}"

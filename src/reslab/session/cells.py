@@ -1,10 +1,10 @@
-"""A function typed in a notebook or a shell, written as a file that a run can keep: with all that it refers to.
+"""Write a function typed in a notebook or a shell, with everything it refers to, to a file that a run can keep.
 
-What a function means depends on the names around it.  Each is looked up where the function would: a function or class
-of the notebook comes with its own source, a module or what comes from one as an import, a plain value as it is now.
-Whatever else there is, such as a tensor or an object, has no source and is refused by name.  At last the file is run
-once, and its functions and classes compared with those of the notebook: a class that was changed after its cell
-was run is refused, too.
+What a function does depends on the global names that it uses.  Each is looked up as the function would: a function or
+class of the notebook is written with its own source, a module or something from one as an import, a plain value as it
+is now.  Anything else, such as a tensor or an object, has no source and is refused by name.  Finally, the file is run
+once, and its functions and classes are compared with those of the notebook: a class that was changed after its cell was
+run is refused, too.
 """
 
 import atexit
@@ -30,9 +30,9 @@ _UNREADABLE = ("eval", "exec", "globals")
 
 
 def file_of(function: Callable[..., Any], folder: Path | None = None) -> Path:
-    """Return a file with a function or class that stands in none, kept as long as this process lives.
+    """Write a function or class that is in no file to one that lasts as long as this process, and return that file.
 
-    What it imports from `folder`, by default the working folder, lies beside it.  Raises `ResLabError` that names what
+    What it imports from `folder`, by default the working folder, is copied beside it.  Raises `ResLabError` naming what
     cannot be captured.
     """
     capture = _Capture(function)
@@ -45,37 +45,37 @@ def file_of(function: Callable[..., Any], folder: Path | None = None) -> Path:
 
 @cache
 def _kept() -> Path:
-    """Return a folder that lasts as long as this process; each run has a copy of what is in it."""
+    """Return a folder that lasts as long as this process; each run copies what it needs from it."""
     folder = tempfile.mkdtemp(prefix="reslab-cells-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)
 
 
 class _Capture:
-    """What a function needs: imports, values, and definitions in an order in which they can be run."""
+    """What a function needs: imports, values, and definitions in an order in which they can run."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.name = getattr(function, "__name__", "")
         self._imports: dict[str, str] = {}
         self._values: dict[str, str] = {}
         self._owners: dict[int, str] = {}
-        """The name of each mutable value: two names of one value would be two values in the file."""
+        """The name of each mutable value, by its id: a value with two names would be two values in the file."""
         self._definitions: dict[str, str] = {}
         self.places: dict[str, Place] = {}
-        """Where each definition stands."""
+        """Where each definition is."""
         self._flags = 0
         self._namespace = namespace_of(function)
         self._define(self.name, function)
 
     def text(self) -> str:
-        """Return the file."""
+        """Return the content of the file."""
         future = ["from __future__ import annotations"] if self._flags & FUTURE else []
         parts = [future, sorted(self._imports.values()), [self._values[name] for name in sorted(self._values)]]
         head = "\n\n".join("\n".join(lines) for lines in parts if lines)
         return "\n\n\n".join([*([head] if head else []), *self._definitions.values()]) + "\n"
 
     def _define(self, name: str, value: Any) -> None:
-        """Take in the source of a function or class and what it refers to, first what its definition itself uses."""
+        """Add the source of a function or class and what it refers to; what the definition itself needs comes first."""
         if name in self.places:
             return
         place = self.places[name] = place_of(value, name)
@@ -92,7 +92,7 @@ class _Capture:
         if name not in self._namespace:
             if name in _UNREADABLE:
                 raise self._refused(user, f"calls {name}(), and what that reaches cannot be read from its source")
-            return  # a builtin, or missing: the trial of the network tells in words
+            return  # a builtin, or missing, which the trial of the network reports
         value = self._namespace[name]
         if isinstance(value, ModuleType):
             if sys.modules.get(value.__name__) is not value or value.__name__ == "__main__":
@@ -107,7 +107,7 @@ class _Capture:
                 self._values[name] = f"{name} = {self._literal(name, value, user)}"
             except RecursionError:
                 kind = type(value).__name__
-                raise self._refused(user, f"uses {name}, a {kind} that holds itself or is nested too deep") from None
+                raise self._refused(user, f"uses {name}, a {kind} that contains itself or is nested too deep") from None
 
     def _take_definition(self, name: str, value: Any, user: str) -> None:
         inner = inspect.unwrap(value)
@@ -150,14 +150,14 @@ class _Capture:
             return f"[{inner}]" if type(value) is list else f"({inner})"
         raise self._refused(
             user,
-            f"uses {name}, a value of type {type(value).__name__} that was made in the notebook: make it within "
-            f"{user}, or a plain number or text of it",
+            f"uses {name}, a value of type {type(value).__name__} that was made in the notebook: make it inside "
+            f"{user}, or use a plain number or text instead",
         )
 
     def _refused(self, user: str, why: str) -> ResLabError:
         whose = "" if user == self.name else f" ({user} belongs to {self.name})"
         return ResLabError(
-            f"{user} {why}{whose}.  A run keeps source, not the state of a notebook; else {instead(self.name)}"
+            f"{user} {why}{whose}.  A run keeps source, not the state of a notebook.  Otherwise, {instead(self.name)}"
         )
 
 
@@ -166,7 +166,7 @@ def _is_definition(value: Any) -> bool:
 
 
 def _imported(name: str, value: Any) -> str | None:
-    """Return the import of a value that a module has under its own name; None where there is none."""
+    """Return the import statement for a value that a module has under the value's own name; None if there is none."""
     module, own = getattr(value, "__module__", None), getattr(value, "__qualname__", getattr(value, "__name__", ""))
     if type(value).__module__ == "torch" and type(value).__name__ == "dtype":
         module, own = "torch", str(value).removeprefix("torch.")
@@ -175,7 +175,7 @@ def _imported(name: str, value: Any) -> str | None:
     if not isinstance(module, str) or getattr(sys.modules.get(module), own, None) is not value:
         if not callable(value) or _is_definition(value):
             return None
-        # What is written in C does not always tell where it is: the shortest public name of a module that has it.
+        # C functions do not always record their module: take the shortest public name of a module that has this one.
         there = [
             key
             for key, one in list(sys.modules.items())
@@ -188,7 +188,7 @@ def _imported(name: str, value: Any) -> str | None:
 
 
 def _names(source: str, *, has_future: bool) -> tuple[set[str], set[str]]:
-    """Return the names around it that a definition uses: when it is run, and also when what it defines is called."""
+    """Return the global names that a definition uses: when it runs, and these plus those used when it is called."""
     at_once: set[str] = set()
     later: set[str] = set()
 

@@ -26,9 +26,9 @@ _VERDICTS = {"lower": "lower", "higher": "higher", "equal": "equal", "open": NOT
 class Comparison:
     """The second against the first: last-epoch test errors in percent, differences in points, second minus first.
 
-    `verdict` is lower or higher (the second's error, shown at the level of 5% after correction for the number of
+    `verdict` is lower or higher (the second's error, significant at the 5% level after correction for the number of
     comparisons), equal (shown to differ by less than 0.5 points), not significant, or no verdict (the spread of seeds
-    is not known).  `interval` is of 95%, or of 90% where both are equal; None where the spread is not known.
+    is unknown).  `interval` is at 95%, or at 90% where the verdict is equal; None where the spread is unknown.
     """
 
     compared: Compared
@@ -39,12 +39,12 @@ class Comparison:
 
     @property
     def first(self) -> Group:
-        """The runs that are compared with."""
+        """The runs of the baseline."""
         return self.compared.first
 
     @property
     def second(self) -> Group:
-        """The runs that are compared."""
+        """The runs compared with the baseline."""
         return self.compared.second
 
     @property
@@ -55,9 +55,9 @@ class Comparison:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Ends of the interval of the difference that agrees with the verdict, in points.
+        """Ends of the difference's interval, in points; the interval agrees with the verdict.
 
-        It is of 95%, corrected as p is; of 90% where both are shown to be equal (see `analysis.verdicts`).
+        It is at 95%, corrected as p is, or at 90% where both are shown to be equal (see `analysis.verdicts`).
         """
         assert self.compared.test is not None
         return self.compared.test.ends
@@ -70,12 +70,12 @@ class Comparison:
 
     @property
     def p(self) -> float | None:
-        """Two-sided p, corrected for the number of comparisons; None where the spread is not known."""
+        """Two-sided p, corrected for the number of comparisons; None where the spread is unknown."""
         assert self.compared.test is not None
         return self.compared.test.adjusted
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return all as values for JSON."""
+        """Return everything as values for JSON."""
         return {
             "first": _side(self.first),
             "second": _side(self.second),
@@ -98,7 +98,7 @@ class Comparison:
         return f"{size(found)}{small}"
 
     def rows(self) -> list[list[str | None]]:
-        """Return the errors of both and their difference: name, seeds, test error, training error."""
+        """Return a row for each side and one for the difference: name, seeds, test error, training error."""
         sides = [
             [group.label, str(summary.n), spread(summary), spread(group.last_epoch("train_error"))]
             for group in (self.first, self.second)
@@ -125,14 +125,14 @@ class Comparison:
 
 
 _COLUMNS = ("", "seeds", "test error (%)", "training error (%)")
-_SAME_RECIPE = "The recipes are the same: these are seeds of one."
+_SAME_RECIPE = "The recipes are the same; only the seeds differ."
 
 
 def compare_sides(pairs: Sequence[tuple[Sequence[Run], Sequence[Run]]]) -> list[Comparison]:
     """Compare pairs of sides, each some runs of one recipe; Holm's correction is over all of these pairs.
 
-    Seeds vary as all runs in the folders of these say.  Raises `ResLabError` where a side has no finished run, is of
-    several recipes, or where two sides are on different images.
+    The spread of seeds is estimated from all runs in their folders.  Raises `ResLabError` where a side has no finished
+    run or several recipes, or where two sides were trained on different images.
     """
     tables = tables_of({run.path: run for pair in pairs for side in pair for run in side}.values(), whole=True)
     return compare_in(
@@ -141,7 +141,7 @@ def compare_sides(pairs: Sequence[tuple[Sequence[Run], Sequence[Run]]]) -> list[
 
 
 def compare_in(tables: Tables, pairs: Sequence[tuple[Sequence[RecipeRun], Sequence[RecipeRun]]]) -> list[Comparison]:
-    """Compare pairs of sides as `compare_sides` does, in the tables of all runs of a folder."""
+    """Compare pairs of sides as `compare_sides` does, using the tables of all runs in a folder."""
     groups = [tuple(_group(tables, side) for side in pair) for pair in pairs]
     checked = [_checked(first, second) for first, second in groups]
     return [_comparison(one) for one in compared(checked)]
@@ -183,13 +183,13 @@ def _checked(first: Group, second: Group) -> tuple[Group, Group]:
         which = f"{seeds_named(both)} of {first.recipe.id}"
         if first.seeds == second.seeds:
             raise ResLabError(f"both sides are the same runs, {which}: there is nothing to compare")
-        raise ResLabError(f"both sides have {which}: no run is compared with itself, so leave it out of one side")
+        raise ResLabError(f"both sides have {which}: a run cannot be compared with itself; leave it out of one side")
     first, second = on_same_images([first, second])
     for group in (first, second):
         if not group.has_result:
             raise ResLabError(
-                f"the runs of {group.recipe.id} were trained on other images of {group.recipe.dataset} than the "
-                "others, as the fingerprints in provenance.json say: their errors cannot be compared"
+                f"the runs of {group.recipe.id} were trained on different images of {group.recipe.dataset} from the "
+                "others, as the fingerprints in provenance.json show: their errors cannot be compared"
             )
     return first, second
 

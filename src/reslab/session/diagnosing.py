@@ -1,4 +1,4 @@
-"""Diagnostics of runs after their training: what a plan still needs, how long it takes, and what a stop leaves."""
+"""Diagnostics of trained runs: what a plan still needs, how long that takes, and what is left after a stop."""
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,9 +25,9 @@ from reslab.studies.study import Plan, Study
 
 @dataclass(frozen=True, slots=True)
 class PlanDiagnosis:
-    """The diagnostics that a plan's studies need: of the first seed of each of their variants that has finished.
+    """The diagnostics that a plan's studies need, on the first seed of each variant once it has finished.
 
-    What they need of the training itself is measured on the weights of every epoch that were kept.
+    Diagnostics of the training itself are measured on the weights of every epoch that were kept.
     """
 
     plan: Plan
@@ -35,15 +35,15 @@ class PlanDiagnosis:
     """The folder of all runs."""
     settings: Settings
     names: Mapping[str, str] = field(default_factory=dict)
-    """What to call a run of which no id is shown, by its id."""
+    """What to call a run instead of its id, by id."""
     tell: Tell = aside
 
     def measure(self, stop: StopRequest, *, again: str = "", may_exit: bool = False) -> bool:
         """Measure what is missing; return False where a stop was requested before all was measured.
 
-        What cannot be measured is reported and skipped: the report says what is missing.  A signal ends it at once, and
-        then it is reported what is left, and the command to resume it (`again`).  Only with `may_exit` does a signal
-        that torch does not react to within a second end the process.
+        What cannot be measured is reported and skipped: the report says what is missing.  A signal stops measuring at
+        once and reports what is left, with the command to resume (`again`).  Only with `may_exit` does a signal that
+        torch does not react to within a second end the process.
         """
         todo = list(self._todo())
         if not todo:
@@ -80,7 +80,7 @@ class PlanDiagnosis:
                 self._tell_unmeasured(run, error)
 
     def _measure(self, todo: list["_Measurement"], left: list["_Measurement"], stop: StopRequest) -> None:
-        """Measure in order, taking what is done from `left`."""
+        """Measure in order, removing from `left` what is done."""
         from reslab.lab.diagnose import diagnose_run
 
         named = {
@@ -109,7 +109,7 @@ class PlanDiagnosis:
                 board({"event": "end", "run": name, "status": "finished"})
 
     def _num_left(self, item: "_Measurement") -> int:
-        """Return how many diagnostics of an item are missing: of the one under way, some may be there."""
+        """Return how many diagnostics of an item are missing; the item in progress may have some already."""
         content = run_files(self.root, item.run).diagnostics() or {}
         by_epoch = content.get("epochs", {})
         moments = [content] if item.epochs is None else [by_epoch.get(str(epoch), {}) for epoch in item.epochs]
@@ -124,7 +124,7 @@ class PlanDiagnosis:
 
 
 def run_to_diagnose(run: str | Path, root: Path, tell: Tell = aside) -> RunFiles:
-    """Return the run of an id below `root`, or in a folder, telling which seed that is where a recipe has several."""
+    """Return the run with an id below `root`, or in a folder; say which seed it is where a recipe has several."""
     files = find_run(str(run), root)
     if (seed := remark_seed(str(run), files)) is not None:
         tell(f"reslab: {seed}")
@@ -144,8 +144,8 @@ def diagnose_one(
 ) -> Json:
     """Measure one run (see `reslab.lab.diagnose`), and return what its diagnostics.json then holds.
 
-    A stop raises KeyboardInterrupt at once: what was measured whole is kept.  Where torch does not hear it in a second,
-    `leave`, if it is given, is called and the process ends.
+    A stop raises KeyboardInterrupt at once; completed measurements are kept.  If `leave` is given and torch does not
+    react within a second, `leave` is called and the process ends.
     """
     from reslab.lab.diagnose import diagnose_run
 
@@ -158,7 +158,7 @@ def diagnose_one(
 
 
 def heard(board: Board, name: str, stop: Callable[[], bool]) -> Callable[[dict[str, Any]], None]:
-    """Return what shows a measurement under a name, and ends it where a stop is asked for."""
+    """Return a callback that shows a measurement under a name, and ends it when a stop is requested."""
 
     def hear(event: dict[str, Any]) -> None:
         board({**event, "run": name})
@@ -169,16 +169,16 @@ def heard(board: Board, name: str, stop: Callable[[], bool]) -> Callable[[dict[s
 
 
 SECONDS_EACH = 2.0
-"""About what measuring a run at one moment takes beside its work: images read, the network made (two cores)."""
+"""Rough overhead of measuring a run at one moment: reading images and building the network (two cores)."""
 
 QUICK_COSTS_MORE = 6
-"""Times that a measurement of the quick budget takes what its work would: its batches are so small that beginning an
-operation takes longer than doing it (digits, two cores: ten times on one machine, 2.5 times on a faster one)."""
+"""Factor by which a measurement of the quick budget takes longer than its work suggests: its batches are so small that
+starting an operation takes longer than doing it (digits, two cores: 10 on one machine, 2.5 on a faster one)."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Measurement:
-    """What is to be measured of a run: at its end (None), or after some epochs."""
+    """What to measure of a run: at its end (None), or after some epochs."""
 
     run: Run
     epochs: tuple[int, ...] | None
@@ -186,7 +186,7 @@ class _Measurement:
 
     @property
     def words(self) -> str:
-        """What is to be measured."""
+        """What to measure, in words."""
         return ", ".join(self.names) + (f" after epochs {', '.join(map(str, self.epochs))}" if self.epochs else "")
 
     @property
@@ -203,9 +203,9 @@ class _Measurement:
 def work_of_diagnostics(
     study: Study, planned: Mapping[Run, Planned], paid: set[tuple[Run, bool, str]]
 ) -> tuple[float, int]:
-    """Return the work, in the planner's unit, of what a study will measure of runs not ended, and at how many moments.
+    """Return the work, in the planner's unit, of a study's measurements of runs not ended, and how many moments.
 
-    `paid` are the measurements (run, during its training, name) that other studies need, too; they cost once.
+    `paid` holds the measurements (run, during its training, name) already counted for other studies, and gets these.
     """
     total, measured = 0.0, set[tuple[Run, bool]]()
     for run in study.first_runs():
@@ -234,7 +234,7 @@ def _work(recipe: Recipe, names: Iterable[str], num_epochs: int | None, budget: 
 def _missing(
     files: RunFiles, at_end: list[str], during: list[str]
 ) -> Iterator[tuple[tuple[int, ...] | None, list[str]]]:
-    """Yield what was not measured yet: on a run's trained weights (None), and after epochs whose weights it kept."""
+    """Yield what has not been measured: on a run's trained weights (None), and after epochs whose weights it kept."""
     if not files.weights.exists() or files.ended() != "finished":
         return
     content = files.diagnostics() or {}
@@ -247,7 +247,7 @@ def _missing(
 
 
 def _applying(content: dict[str, Any], wanted: list[str]) -> list[str]:
-    """Return what is wanted without that which was found not to apply to the network."""
+    """Return what is wanted, without what was found not to apply to the network."""
     never = content.get(DOES_NOT_APPLY, {})
     return [name for name in wanted if name not in never]
 

@@ -7,7 +7,7 @@ from reslab.exhibits.wording import counted, span
 
 
 def answer(name: str, entry: dict[str, Any]) -> str:
-    """Return what a diagnostic found, by its entry in diagnostics.json; an unknown one raises as a dict does."""
+    """Return what a diagnostic found, from its entry in diagnostics.json; raise `KeyError` for an unknown name."""
     return _ANSWERS[name](entry)
 
 
@@ -27,7 +27,7 @@ def _responses(entry: dict[str, Any]) -> str:
 
 def _gradients(entry: dict[str, Any]) -> str:
     after = entry["final"]["layers"]
-    if "initial" not in entry:  # of an epoch in between
+    if "initial" not in entry:  # measured after an intermediate epoch
         values = [_number(after[place]["gradient_norm"]) for place in (0, -1)]
         return f"norm {values[0]} in the first of {after[-1]['layer']} layers, {values[1]} in the last"
     before = entry["initial"]["layers"]

@@ -1,4 +1,4 @@
-"""How values show themselves in a notebook: each as plain text, as HTML or an interactive chart, and as a picture."""
+"""How values are displayed in a notebook: as plain text, as HTML or an interactive chart, and as a picture."""
 
 import json
 import re
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     import polars as pl
 
 Bundle = dict[str, Any]
-"""What a notebook is given, by MIME type; it shows the richest that it can."""
+"""A value's forms by MIME type; a notebook shows the richest that it can."""
 
 VEGA_LITE = ("application/vnd.vegalite.v5+json", "application/vnd.vegalite.v6+json")
-"""MIME types of interactive charts: what a notebook knows depends on its age, and what our charts use is the same in
-both versions of Vega-Lite."""
+"""MIME types of interactive charts: which one a notebook knows depends on its age, and our charts use only what is the
+same in both versions of Vega-Lite."""
 
 _SCHEMAS = tuple(f"https://vega.github.io/schema/vega-lite/v{number}.json" for number in (5, 6))
 _WIDTH = 420
@@ -32,7 +32,7 @@ _REFERENCE = re.compile(r"\s*\[\[[^\]]*\]\]")
 
 
 def bundle(text: str, html: str) -> Bundle:
-    """Return what shows a value as HTML, and as text where there is no HTML."""
+    """Return the forms of a value: HTML, and text for where HTML cannot be shown."""
     return {"text/plain": text, "text/html": html}
 
 
@@ -52,7 +52,7 @@ def html_table(
 def text_table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[str | None]], notes: Sequence[str] = ()
 ) -> str:
-    """Return a table as text, its columns in line."""
+    """Return a table as text with aligned columns."""
     cells = [
         [cell if cell is not None else "-" for cell in row]
         for row in ([*columns] if any(columns) else None, *rows)
@@ -64,7 +64,7 @@ def text_table(
 
 
 def _padded(cell: str, width: int) -> str:
-    """Return a cell with spaces after it, so many characters wide as a terminal shows them: a Chinese one is two."""
+    """Pad a cell with spaces to a width in terminal columns; a Chinese character takes two."""
     return cell + " " * (width - cell_len(cell))
 
 
@@ -101,7 +101,7 @@ class ShownTable:
 
 
 class ShownFigure:
-    """A figure of a report: an interactive chart in a notebook, a picture where it cannot be one."""
+    """A figure of a report: an interactive chart in a notebook, or a picture where that is impossible."""
 
     def __init__(self, figure: Figure) -> None:
         """Take a figure of `reslab.exhibits`."""
@@ -110,7 +110,7 @@ class ShownFigure:
 
     @property
     def specification(self) -> dict[str, Any]:
-        """The whole chart in Vega-Lite, its data in it."""
+        """The whole chart in Vega-Lite, including its data."""
         return self._specification(_SCHEMAS[-1])
 
     def png(self) -> bytes:
@@ -126,7 +126,7 @@ class ShownFigure:
         return str(vl_convert.vegalite_to_svg(json.dumps(self.specification)))
 
     def save(self, path: str | Path) -> Path:
-        """Write the chart to a file, by its ending .png, .svg, .json (Vega-Lite) or .html, and return the file."""
+        """Write the chart to a file ending in .png, .svg, .json (Vega-Lite) or .html, and return the file."""
         file = as_path(path)
         match file.suffix.lower():
             case ".png":
@@ -173,5 +173,5 @@ class ShownFigure:
 
 
 def _plain(text: str) -> str:
-    """Return a caption without its references to other exhibits, which stand in a report only."""
+    """Return a caption without its references to other exhibits, which only a report has."""
     return _REFERENCE.sub("", text)

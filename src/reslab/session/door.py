@@ -1,4 +1,4 @@
-"""What `import reslab` offers as functions; the verbs of the command line do the same."""
+"""The functions that `import reslab` offers; the verbs of the command line do the same."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ from reslab.session.progress import aside
 from reslab.session.run import Run, where_to_compute
 from reslab.session.training import recipe_of, train_run
 
-if TYPE_CHECKING:  # what a function needs it imports itself: whoever trains has no need of charts
+if TYPE_CHECKING:  # each function imports what it needs: training needs no charts
     from reslab.session.comparison import Comparison
     from reslab.session.evaluation import Evaluation
     from reslab.session.runs import Runs
@@ -49,7 +49,7 @@ def train(
     time_limit: float | None = None,
     **fields: Unpack[RecipeFields],
 ) -> Run:
-    """Train one run, resume it, or leave it alone if it has ended; return it, whatever its end.
+    """Train one run, resume it, or leave it alone if it has ended; return it, however it ended.
 
     The recipe is the one given, or the preset's (assignment unless you say otherwise); `fields` change it, as in
     depth=56 or learning_rate=0.2, and `epochs` stretches its schedule.  Ctrl-C writes a checkpoint and raises
@@ -96,11 +96,11 @@ def study(
 ) -> "Study":
     """Return a study, or several as one plan: by name, as in "depth", or TOML files; nothing is trained yet.
 
-    `seeds` are their number, counted from 0, or a list of them, as in seeds=[3, 4].
-    `fields` change the base recipe.  With `vary`, the one name is that of a study of your own, whose variants are all
-    combinations of these values; `fit`, as in "12h", chooses seeds, recipe and epochs that fit into a time, and says
-    what is left out: reslab.study("batches", vary={"batch_size": [32, 64]}, dataset="digits", depths=8).  `network` and
-    `images` are your own, as in `train`; networks may be varied, too, as in vary={"network": ["", build]}.
+    `seeds` is their number, counted from 0, or a list of them, as in seeds=[3, 4].  `fields` change the base recipe.
+    `vary` makes a study of your own, with the name that you give; its variants are all combinations of these values:
+    reslab.study("batches", vary={"batch_size": [32, 64]}, dataset="digits", depths=8).  `fit`, as in "12h", chooses
+    seeds, recipe and epochs that fit into a time, and says what is left out.  `network` and `images` are your own, as
+    in `train`; networks may be varied, too, as in vary={"network": ["", build]}.
     """
     from reslab.session.asking import ask, ask_fitting, asked_grid
     from reslab.session.study import Study
@@ -119,16 +119,16 @@ def study(
         name, fingerprint = brought_images(images, data_root)
         if datasets is not None or (fit is not None and fingerprint):
             other = "dataset" if datasets is not None else 'fit, which takes a function in a file ("my_images.py:load")'
-            raise ResLabError(f"images as arrays are not given together with {other}")
+            raise ResLabError(f"images as arrays cannot be combined with {other}")
         datasets = (name,)
     asked_depths = None if depths is None else (depths,) if isinstance(depths, int) else tuple(depths)
     settings = Settings(as_path(data_root), device)
     recipe = tuple(dict[str, Any](fields).items())
     number, listed = (seeds, None) if isinstance(seeds, int | None) else (None, tuple(map(as_plain, seeds)))
     if asked_depths is not None and network is not None:
-        raise ResLabError("network is in place of depths: give one or the other")
+        raise ResLabError("network replaces depths: give one or the other")
     if listed is not None and fit is not None:
-        raise ResLabError("fit chooses how many seeds there are; leave out seeds, or give their number as the most")
+        raise ResLabError("fit chooses the number of seeds; leave seeds out, or give the largest number to use")
     options = Options(preset, datasets, asked_depths, epochs, number, precision, recipe, device)
     if vary is not None:
         if fit is not None:
@@ -147,7 +147,7 @@ def study(
 
 
 def runs(runs: Path_ = "runs", *, data_root: Path_ | None = None, device: str = "auto") -> "Runs":
-    """Return all runs below a folder, by id.  Runs that cannot be read are left out, and told of on standard error."""
+    """Return all runs below a folder, by id.  Runs that cannot be read are left out and reported on standard error."""
     from reslab.session.runs import Runs
 
     return Runs.below(runs, data_root=data_root, device=device)
@@ -185,10 +185,10 @@ def evaluate(
 ) -> "Evaluation":
     """Measure a trained run, or weights from elsewhere, on the test images.  No code in a weights file is run.
 
-    With both, these weights are measured in the run's network: those that you trained on, as in evaluate(run,
-    weights="tuned.pt") after torch.save(network.state_dict(), "tuned.pt").
-    What the file cannot tell is said by the other arguments, or every possibility is measured, the best first (see
-    docs/weights.md).  `trust_code` runs the code of a run's network that is not from a file of yours
+    With both, these weights are measured in the run's network: for example, ones that you trained further, as in
+    evaluate(run, weights="tuned.pt") after torch.save(network.state_dict(), "tuned.pt").
+    The other arguments say what the file does not; otherwise, every possibility is measured, best first (see
+    docs/weights.md).  `trust_code` runs the run's network code even if it is not from a file of yours
     (docs/own_network.md).  Raises `CheckpointError` for weights that cannot be read or fit no network.
     """
     from reslab.lab.weights.given import Given
@@ -218,8 +218,7 @@ def preset(
 ) -> Recipe:
     """Return the recipe of a preset, as in preset("paper", depth=56), with some fields changed.
 
-    `network` and `images` are your own, as in `train`.  The precision is the one that is fast on this machine, unless
-    given.
+    `network` and `images` are your own, as in `train`.  Unless given, the precision is the faster one on this machine.
     """
     return recipe_of(name, brought_fields(fields, network, images, data_root), epochs=epochs, device=device)
 
@@ -239,8 +238,7 @@ def diagnose(
 ) -> Json:
     """Measure why a run came out as it did, keep it, and return all that was measured (docs/diagnostics.md).
 
-    `run` is a run, its folder, or its id below `runs`; the rest is that of `Run.diagnose`.  `trust_code` runs the code
-    of a run's network that is not from a file of yours.
+    `run` is a run, its folder, or its id below `runs`; the rest is as in `Run.diagnose`.
     """
     from reslab.session.diagnosing import diagnose_one, run_to_diagnose
 
@@ -281,7 +279,7 @@ def _recipe(
     if preset is not None:
         raise ResLabError(f"a recipe was given, and the preset {preset} as well; leave out one of them")
     if described := [name for name in OWN_NETWORK if name in fields and fields.get("network")]:
-        raise ResLabError(f"network is in place of {' and '.join(described)}: give one or the other")
+        raise ResLabError(f"network replaces {' and '.join(described)}: give one or the other")
     changed = vary(recipe if epochs is None else stretch(recipe, epochs), **fields)
     check_plays_a_part([changed], fields)
     check_heeded(changed, fields)

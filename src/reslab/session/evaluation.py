@@ -1,4 +1,4 @@
-"""What a network does on the test images, as Python and the verb `evaluate` show it."""
+"""How a network does on the test images, as Python and the verb `evaluate` show it."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -42,17 +42,17 @@ class Evaluation:
 
     @property
     def candidates(self) -> list[dict[str, Any]]:
-        """Every network and normalisation that the weights fit, the best first."""
+        """Every network and normalisation that the weights fit, best first."""
         return list(self.facts["candidates"])
 
     @property
     def confusion(self) -> list[list[int]]:
-        """How many images of each class (rows) were taken for which."""
+        """Number of images of each class (rows) that were predicted as each class (columns)."""
         return [list(row) for row in self.facts["confusion"]]
 
     @property
     def remarks(self) -> list[str]:
-        """What casts a doubt on the figures."""
+        """Reasons to doubt the figures."""
         return list(self.facts["remarks"])
 
     def _rows(self) -> list[list[str | None]]:

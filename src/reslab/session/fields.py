@@ -4,7 +4,7 @@ from typing import TypedDict
 
 
 class StudyFields(TypedDict, total=False):
-    """The fields that a user may write of a study's base recipe, with their types."""
+    """The fields of a study's base recipe that a user may set, with their types."""
 
     train_share: float
     holdout: int
@@ -55,7 +55,7 @@ class StudyFields(TypedDict, total=False):
 
 
 class RecipeFields(StudyFields, total=False):
-    """The fields that a user may write of a recipe, with their types; a test holds them to those of `Recipe`."""
+    """The fields of a recipe that a user may set, with their types; a test checks that `Recipe` has the same."""
 
     dataset: str
     depth: int

@@ -1,4 +1,4 @@
-"""What fits into a time: a plan with fewer seeds, another recipe or shorter training, chosen by the measured speed."""
+"""Fit a plan into a time, with fewer seeds, another recipe or shorter training, chosen by the measured speed."""
 
 import hashlib
 import math
@@ -16,22 +16,22 @@ from reslab.lab.folder.locks import changing
 from reslab.studies.study import Plan
 
 FEWEST = 2
-"""Seeds that are kept as long as anything fits with them: with one there is no spread, and no verdict of its own."""
+"""Seeds that are kept as long as anything fits with them: a single seed has no spread, and no verdict of its own."""
 
 SHORT_RECIPE = "fast"
-"""The preset that is made for few epochs: a shortened schedule of another recipe ends at a higher error."""
+"""The preset designed for few epochs: shortening the schedule of another recipe gives a higher error."""
 
 MEMORY = "fits.json"
 
 MOST_DAYS = 10_000
-"""The longest time that a plan is fitted into."""
+"""The longest time that a plan can be fitted into."""
 
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How large a plan is asked: None means what the plan, or its files, say."""
+    """The size requested of a plan: None means what the plan, or its files, say."""
 
     preset: str | None = None
     epochs: float | None = None
@@ -51,7 +51,7 @@ class Size:
 
     @property
     def flags(self) -> str:
-        """The flags of `reslab run` that ask for it."""
+        """The flags of `reslab run` that select it."""
         given = (("preset", self.preset), ("epochs", self.epochs), ("seeds", self.seeds))
         return " ".join(
             f"--{name} {value:g}" if isinstance(value, float) else f"--{name} {value}"
@@ -106,14 +106,14 @@ def fit(
     memory: Path | None = None,
     question: Mapping[str, Any] | None = None,
 ) -> Fit:
-    """Return the first size that takes at most `limit` seconds by `cost`, of those in this order:
+    """Return the first size that takes at most `limit` seconds by `cost`, in this order:
 
-    the plan as asked; with two seeds; with the recipe `fast`, of 16 epochs, and three seeds, then two; for 12, 8,
-    4, 2 and 1 epochs with two seeds; at last with one seed, from its own length down again.  What is `given`
-    stays as it is.  Where nothing fits, `ResLabError` says how long the least takes.
+    the plan as requested; with two seeds; with the recipe `fast`, of 16 epochs, and three seeds, then two; for 12, 8,
+    4, 2 and 1 epochs with two seeds; finally with one seed, from its own length down again.  What is `given` does not
+    change.  Where nothing fits, `ResLabError` says how long the shortest takes.
 
-    The choice for a `question` is kept in the file `memory`, so that the same command resumes what it began although
-    part of it is done, or the machine has become faster.
+    An earlier choice for the `question` is taken from the file `memory` (see `remember`), so that the same command
+    resumes what it started, even if part of it is done or the machine has become faster.
     """
     size = _size_of(_known(memory).get(_key(limit, given, question or {}))) if memory is not None else None
     if size is not None:
@@ -127,13 +127,13 @@ def fit(
     least, seconds = min(left_out, key=lambda one: one[1])
     busy = ", measured while the machine has other work" if host.is_busy() else ""
     raise ResLabError(
-        f"nothing fits {duration(limit)}: the least, {least.words}, takes {duration(seconds)}{busy}; ask for fewer "
-        "depths or data sets, for one study, or for no diagnostics (--no-diagnose)"
+        f"nothing fits {duration(limit)}: the shortest, {least.words}, takes {duration(seconds)}{busy}; choose fewer "
+        "depths or data sets, one study, or no diagnostics (--no-diagnose)"
     )
 
 
 def remember(found: Fit, given: Size, memory: Path, question: Mapping[str, Any]) -> None:
-    """Keep a choice for the next time that the same is asked over the same folder of runs."""
+    """Keep a choice for the next time that the same question is asked over the same folder of runs."""
     key = _key(found.limit, given, question)
     with writing(memory.parent):
         memory.parent.mkdir(parents=True, exist_ok=True)
@@ -142,17 +142,17 @@ def remember(found: Fit, given: Size, memory: Path, question: Mapping[str, Any])
 
 
 def digest_of(plan: Plan) -> str:
-    """Return a digest of the runs that a plan asks for, which changes when a file that asks for them is edited."""
+    """Return a digest of a plan's runs, which changes when a file that defines them is edited."""
     return hashlib.sha256("\n".join(run.id for run in plan.runs()).encode()).hexdigest()[:16]
 
 
 def _key(limit: float, given: Size, question: Mapping[str, Any]) -> str:
-    """Return what a choice is kept under."""
+    """Return the key under which a choice is kept."""
     return repr(sorted({"limit": limit, **asdict(given), **question}.items(), key=lambda pair: pair[0]))
 
 
 def _known(memory: Path) -> dict[str, Any]:
-    """Return the choices that are kept in a file, by question; none where it is gone or cannot be used."""
+    """Return the choices that are kept in a file, by question; none where it is missing or unusable."""
     try:
         return read_json(memory) or {}
     except ResLabError:
@@ -160,7 +160,7 @@ def _known(memory: Path) -> dict[str, Any]:
 
 
 def _size_of(kept: object) -> Size | None:
-    """Return the size that was kept; None where it is none, as an older version or an editor may have left it."""
+    """Return the size that was kept; None if it is invalid, as an older version or an editor may have left it."""
     if not isinstance(kept, dict) or kept.keys() != {"preset", "epochs", "seeds"}:
         return None
     preset, epochs, seeds = kept["preset"], kept["epochs"], kept["seeds"]
@@ -173,7 +173,7 @@ def _size_of(kept: object) -> Size | None:
 
 
 def seconds_of(text: str) -> float:
-    """Return a time like 12h, 90min, 1.5d or 30m in seconds; raise `ResLabError` where it is none."""
+    """Return a time like 12h, 90min, 1.5d or 30m in seconds; raise `ResLabError` where it is not a time."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|min|h|d)\s*", text)
     if match is None or not (seconds := float(match[1]) * _UNITS[match[2]]):
         raise ResLabError(f"--fit takes a time with its unit, as in 12h, 90min or 2d; not {text!r}")
@@ -183,19 +183,19 @@ def seconds_of(text: str) -> float:
 
 
 def _sizes(given: Size, ask: Callable[[Size], Plan]) -> Iterator[Size]:
-    """Yield what may be asked, in order, leaving out what this plan cannot be (a TOML study has its own recipe)."""
+    """Yield the sizes to try, in order, without those this plan cannot have (a TOML study has its own recipe)."""
     seen: set[tuple[object, ...]] = set()
     most: int | None = None
     for size in _ladder(given):
         try:
             plan = ask(size)
         except ResLabError:
-            if size == given:  # a slip of the user's
+            if size == given:  # a mistake of the user's
                 raise
             continue
         key = plan.runs()
         num_seeds = len({run.seed for run in key})
-        most = num_seeds if most is None else most  # of the plan as asked: fewer may be chosen, and not more
+        most = num_seeds if most is None else most  # of the plan as requested: fewer may be chosen, not more
         if key not in seen and num_seeds <= most:
             seen.add(key)
             yield size

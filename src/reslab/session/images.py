@@ -1,4 +1,4 @@
-"""Images fetched, imported, checked and listed, as Python and the verbs `data ...` do it."""
+"""Fetch, import, check and list images, for Python and the verbs `data ...`."""
 
 import math
 from collections.abc import Sequence
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CheckedImages:
-    """An image folder all of whose files can be decoded."""
+    """An image folder in which every file can be decoded."""
 
     path: Path
     num_train: int
     num_test: int
     num_classes: int
     passed_over: dict[str, int]
-    """Files that are no part of the set, by their endings."""
+    """Number of files that are not part of the set, by ending."""
     remarks: tuple[str, ...]
-    """What makes the set doubtful, as test images that are training images, too."""
+    """Reasons to doubt the set, such as test images that are training images, too."""
 
 
 class Images(NamedTuple):
@@ -48,9 +48,9 @@ class Images(NamedTuple):
 
 
 def load_data(name: str, *, data_root: str | Path | None = None) -> Images:
-    """Return the images of a data set, such as digits or cifar10, as arrays of your own, in the order of predictions.
+    """Return the images of a data set, such as digits or cifar10, as new arrays, in the order of predictions.
 
-    They are what `images=` of `train` and `study` takes.  Raises `DataError` where they are not here or damaged.
+    `train` and `study` accept them as `images=`.  Raises `DataError` where the images are missing or damaged.
     """
     from reslab.data.sources import load
 
@@ -65,7 +65,7 @@ def fetch_data(
     """Download the official archive of a data set, checked by its SHA-256, and return where it is kept.
 
     `name` is cifar10, cifar100 or cifar100-coarse (the same archive).  Base URLs are tried in order: `mirrors`, those
-    in RESLAB_MIRRORS, ResLab's own.  An interrupted download resumes; one that is there is not repeated.  Raises
+    in RESLAB_MIRRORS, ResLab's own.  An interrupted download resumes; a completed one is not repeated.  Raises
     `DataError` where no mirror delivers.
     """
     from reslab.data.fetch import fetch
@@ -94,8 +94,9 @@ def fetch_data(
 def import_data(path: str | Path, *, force: bool = False, data_root: str | Path | None = None) -> "Imported":
     """Check images that you have, then copy them to where ResLab looks: CIFAR's archives, or the folders in them.
 
-    With `force`, images that are not the official ones are taken, too.  Returns the name of the data set, where it is
-    kept, whether it is the official one and whether it was there.  Raises `DataError` for what cannot be read.
+    With `force`, images that are not the official ones are accepted, too.  Returns the name of the data set, where it
+    is kept, whether it is the official one and whether it was there already.  Raises `DataError` for what cannot be
+    read.
     """
     from reslab.data.fetch import import_path
 
@@ -105,9 +106,9 @@ def import_data(path: str | Path, *, force: bool = False, data_root: str | Path 
 def check_data(data_root: str | Path | None = None) -> CheckedImages:
     """Decode every file of the image folder in the data root and count the images.
 
-    A training tests files for a few seconds only before it starts; a bad file in a large set may stop it hours later.
-    Files that are passed over are counted, and test images that are training images, too.  Raises `DataError` that
-    lists the files that cannot be decoded.
+    Before training, ResLab decodes files for a few seconds only; in a large set, a bad file may stop a run hours later.
+    Also counts skipped files, and test images that are training images, too.  Raises `DataError` listing the files that
+    cannot be decoded.
     """
     from reslab.data.folder_files import folder_root
     from reslab.data.folders import check_decodes, passed_over, read_folders
@@ -116,8 +117,8 @@ def check_data(data_root: str | Path | None = None) -> CheckedImages:
         root = folder_root(as_path(data_root))
     except DataError as error:
         raise DataError(
-            f"{error}.  This looks through image folders alone; CIFAR and digits are checked whenever they are read: "
-            "`reslab data list` says which are here"
+            f"{error}.  This checks image folders only; CIFAR and digits are checked whenever they are read: "
+            "`reslab data list` shows which are here"
         ) from None
     dataset = read_folders(root)
     check_decodes(dataset, seconds=math.inf, most=None)
@@ -126,9 +127,9 @@ def check_data(data_root: str | Path | None = None) -> CheckedImages:
 
 
 def list_data(data_root: str | Path | None = None) -> Listing:
-    """Return the data sets: how large they are, whether they are here, and whether they are the official ones.
+    """Return the data sets: their sizes, whether they are here, and whether they are the official ones.
 
-    What is here is read whole, which takes a few seconds; the files of an image folder are only counted.
+    Reads those that are here in full, which takes a few seconds; the files of an image folder are only counted.
     """
     from reslab.data.fetch import available
 
@@ -156,7 +157,7 @@ def list_data(data_root: str | Path | None = None) -> Listing:
 
 
 def _image_folder(data_root: Path | None) -> dict[str, Any]:
-    """Return what there is of an image folder, as `list_data` shows it."""
+    """Return the row of the image folder, for `list_data`."""
     from reslab.data.folder_files import folder_root
     from reslab.data.folders import NAME, count
 

@@ -11,7 +11,7 @@ from reslab.recipe import IMAGENET_FAMILIES, Scalar, differing_fields, to_mappin
 from reslab.session.listing import Listing
 
 MOST_CLASSES = 1_000_000
-"""Classes that networks are counted with at most: those of the largest sets, and room in the memory."""
+"""Most classes that networks are counted with: enough for the largest sets, and fits into memory."""
 
 
 def list_models(
@@ -20,8 +20,8 @@ def list_models(
     """Return networks with their parameters and multiply-adds for one image, counted on the networks themselves.
 
     These are the residual and plain ones of He et al. 2016, section 4.2, pre-activation and wide ones (images of
-    32x32), and those of table 1 (224x224); by default of the papers' depths, and of 10, 100 and 1000 classes.
-    `table_1` is the structure of the last, stage by stage.
+    32x32), and those of table 1 (224x224); by default at the papers' depths, with 10, 100 and 1000 classes.
+    `table_1` returns the structure of the last instead, stage by stage.
     """
     from reslab.models import complexity
 
@@ -31,7 +31,7 @@ def list_models(
             raise ResLabError(f"--classes: at most {MOST_CLASSES:,} are possible, not {one:,}")
     if table_1:
         return _table_1()
-    # A depth of neither family is refused by the first; 50 and 152 are depths of both.
+    # The first list refuses a depth of neither; 50 and 152 are depths of both.
     small = complexity.PAPER_DEPTHS if depths is None else [one for one in depths if _is_small(one)]
     large = IMAGENET_DEPTHS if depths is None else [one for one in depths if one in IMAGENET_DEPTHS]
     rows = complexity.catalogue(depths=small, num_classes=classes or (10, 100))
@@ -47,7 +47,7 @@ def list_models(
 
 
 def _is_small(depth: int) -> bool:
-    """Say whether a depth is of the residual networks for 32 x 32 images, or of no family at all."""
+    """Say whether a depth belongs to the residual networks for 32 x 32 images, or to no family at all."""
     return is_depth("residual", depth) or not any(is_depth(family, depth) for family in FAMILIES)
 
 
@@ -72,9 +72,9 @@ def _table_1() -> Listing:
         cells,
         [
             "",
-            "Multiply-adds are those of convolutions and linear layers; below them, with two operations for each",
-            "value that batch norm normalises: with the stride in the 1x1, and cut to one decimal, the figures of",
-            "the paper's table 1.  The first block of conv3_x, conv4_x and conv5_x has stride 2.",
+            "Multiply-adds are those of convolutions and linear layers; the row below adds two operations for each",
+            "value that batch norm normalises, which with the stride in the 1x1 gives the figures of the paper's",
+            "table 1, cut to one decimal.  The first block of conv3_x, conv4_x and conv5_x has stride 2.",
         ],
     )
 
@@ -82,7 +82,7 @@ def _table_1() -> Listing:
 def list_presets(name: str | None = None) -> Listing:
     """Return the published recipes and our fast one side by side in the fields that differ, or one of them in full.
 
-    Of one, the notes have the source of each number, and where the recipe differs from the source.
+    For a single one, the notes give the source of each number, and where the recipe differs from the source.
     """
     preset_recipe(name or "paper")  # refuses an unknown name
     chosen = list(PRESETS.values()) if name is None else [PRESETS[name]]

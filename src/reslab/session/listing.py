@@ -1,4 +1,4 @@
-"""Facts as rows: values for scripts, a table for people, a polars frame for whoever computes with them."""
+"""Facts as rows: values for scripts, a table for people, a polars frame for computing."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
@@ -12,7 +12,7 @@ Row = dict[str, Any]
 
 
 class Listing(Sequence[Row]):
-    """Rows of facts, each a dict, which show themselves as a table with what there is to say of them below."""
+    """Rows of facts, each a dict, displayed as a table with notes below."""
 
     def __init__(
         self,
@@ -22,14 +22,14 @@ class Listing(Sequence[Row]):
         cells: Sequence[Sequence[str]],
         notes: Sequence[str] = (),
     ) -> None:
-        """Take the facts, and the same as people read them: heads of columns, cells as text, notes."""
+        """Take the facts, and the same for people: column headings, cells as text, notes."""
         self.title, self.columns, self.notes = title, tuple(columns), tuple(notes)
         self.cells = [list(row) for row in cells]
         self._rows = list(rows)
 
     @property
     def frame(self) -> "pl.DataFrame":
-        """The facts in a polars frame, a column a fact."""
+        """The facts in a polars frame, one column per fact."""
         import polars as pl
 
         return pl.DataFrame(self._rows, infer_schema_length=None, strict=False)
@@ -52,7 +52,7 @@ class Listing(Sequence[Row]):
 
 
 class Facts(Mapping[str, Any]):
-    """Facts by name, which show themselves as lines for people."""
+    """Facts by name, displayed as lines of text."""
 
     def __init__(self, values: Mapping[str, Any], lines: Sequence[str]) -> None:
         """Take the facts, and the same in words."""

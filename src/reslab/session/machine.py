@@ -1,4 +1,4 @@
-"""What this machine has and how fast it trains, as Python and the verbs `doctor` and `bench` tell it."""
+"""What this machine has and how fast it trains, for Python and the verbs `doctor` and `bench`."""
 
 import importlib.metadata
 import os
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
     from reslab.lab.speeds.bench import Speed
 
 USED = {"avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_tile", "asimd", "bf16"}
-"""Extensions of processors that ResLab uses."""
+"""Processor extensions that ResLab uses."""
 
 NOTES = (
     "Of ceiling: the arithmetic of direct convolutions done in that time, as a share of the rate of a matrix product.  "
-    "Convolving with fewer multiplications can pass 100%.",
-    "This table is of one process that takes turns with a standard loop.  Those below are of processes side by side, "
-    "each with its share of the threads, and are measured after it: for one run they may differ by what else the "
-    "machine does and by the clock of its processor.",
+    "Convolutions with fewer multiplications can exceed 100%.",
+    "This table is for one process that takes turns with a standard loop.  Those below are for processes side by side, "
+    "each with its share of the threads, and are measured afterwards: for one run, they may differ because of other "
+    "work on the machine and the clock of its processor.",
 )
-"""What stands below the speeds of one run."""
+"""Notes below the speeds of one run."""
 
 
 def doctor(runs: str | Path = "runs", data_root: str | Path | None = None, *, tell: Tell = aside) -> Facts:
     """Return what this machine has and what ResLab uses of it: device, precision, threads, images, folders.
 
-    On a machine without the compiled kernels it compiles them first, and tells that.
+    Compiles the kernels first where they are missing, and says so.
     """
     import torch
 
@@ -108,9 +108,9 @@ class Benchmark:
     """Our step and a standard PyTorch step, taking turns in one process each: images a second, by depth, batch size and
     precision."""
     side_by_side: Listing
-    """Images a second in all, by the number of runs that train at a time."""
+    """Images a second in total, by the number of runs that train at a time."""
     studies: Listing
-    """What each study takes at full length with three seeds, by these speeds."""
+    """How long each study takes at full length with three seeds, at these speeds."""
     jobs: int
     """The number of runs at a time that trains the most images a second."""
 
@@ -200,7 +200,7 @@ def _one_run(speeds: Sequence["Speed"]) -> Listing:
 
 
 def _side_by_side(work: Mapping[int, float], chosen: int, precision: str) -> Listing:
-    """Return the images a second of so many runs, from the work a second of each of them."""
+    """Return the images a second by the number of runs, from the work a second of each run."""
     from reslab.lab.planner import work_per_image
 
     rates = {jobs: jobs * each / work_per_image(Recipe()) for jobs, each in work.items()}
@@ -213,7 +213,7 @@ def _side_by_side(work: Mapping[int, float], chosen: int, precision: str) -> Lis
 
 
 def _studies(work: float, jobs: int, precision: str) -> Listing:
-    """Return what each study takes as long as nothing of it is there."""
+    """Return how long each study takes from scratch."""
     from reslab.lab.planner import estimate_seconds, plan
     from reslab.studies.catalogue import ask
     from reslab.studies.questions import QUESTIONS

@@ -1,4 +1,4 @@
-"""Progress bars in a notebook: one piece of HTML that is drawn again as work goes on, without any widget installed."""
+"""Progress bars in a notebook: one piece of HTML, redrawn as work goes on, without any widgets."""
 
 import importlib
 import sys
@@ -15,8 +15,8 @@ REDRAW_SECONDS = 0.25
 
 
 def display_handle() -> Any | None:
-    """Return what shows HTML below the running cell and takes more of it later; None outside a notebook."""
-    ipython = sys.modules.get("IPython")  # where nobody has loaded it, this is no notebook
+    """Return a handle that shows and later updates HTML below the running cell; None outside a notebook."""
+    ipython = sys.modules.get("IPython")  # if it is not loaded, this is not a notebook
     shell = ipython.get_ipython() if ipython is not None else None
     if getattr(shell, "kernel", None) is None:
         return None
@@ -33,17 +33,17 @@ class _Task:
     total: float | None
     completed: float = 0.0
     first: tuple[float, float] | None = None
-    """When something of it was first done, and how much."""
+    """Time and amount of the first progress."""
 
     def left(self, now: float) -> float | None:
-        """Return the seconds left by the speed so far."""
+        """Return the seconds left at the speed so far."""
         if self.total is None or self.first is None or now <= self.first[0] or self.completed <= self.first[1]:
             return None
         return (self.total - self.completed) * (now - self.first[0]) / (self.completed - self.first[1])
 
 
 class NotebookBars:
-    """What `rich.progress.Progress` is on a terminal, as far as the board uses it."""
+    """The part of `rich.progress.Progress` that the board uses, for a notebook."""
 
     def __init__(self, handle: Any) -> None:
         """Draw into an IPython display handle."""
@@ -58,7 +58,7 @@ class NotebookBars:
         self._handle.display(_display().HTML(self._html()))
 
     def stop(self) -> None:
-        """Leave what was said, without the bars."""
+        """Remove the bars and keep the messages."""
         self._tasks.clear()
         self._draw(force=True)
 
@@ -78,7 +78,7 @@ class NotebookBars:
         description: str | None = None,
         total: float | None = None,
     ) -> None:
-        """Set how far a task is."""
+        """Set the progress of a task."""
         one = self._tasks[task]
         one.completed = completed
         one.description = one.description if description is None else description
@@ -92,7 +92,7 @@ class NotebookBars:
         self._draw(force=True)
 
     def say(self, words: str) -> None:
-        """Keep a line above the bars."""
+        """Add a line above the bars."""
         self._said.append(words)
         self._draw(force=True)
 

@@ -1,4 +1,4 @@
-"""How the runs of a folder stand, and the report on them, as Python and the verbs `status` and `report` have them."""
+"""The status of the runs in a folder, and the report on them, for Python and the verbs `status` and `report`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("run", "status", "epochs", "test_error", "images_per_second", "images", "files", "message")
 _OPTIONAL = {"images": "images", "files": "files", "message": "what went wrong"}
-"""Columns that are shown where a run has something to say in them, with their titles."""
+"""Columns that are shown only if some run has a value in them, with their titles."""
 
 
 def status(runs: str | Path = "runs", *, verify: bool = False, ids: bool = False) -> Listing:
-    """Return how the runs of a folder stand: status, epochs, last test error (%), speed, images, what went wrong.
+    """List the runs in a folder: status, epochs, last test error (%), speed, images, what went wrong.
 
     A run that cannot be read, or is damaged, is a row, too, with the status unreadable.  `verify` checks every file of
-    the completed runs, weights included, against its manifest.  Shown are names, or with `ids` what other calls take.
-    Raises `ResLabError` where there is no such folder.
+    the completed runs, weights included, against its manifest.  The table shows names, or with `ids` the ids that other
+    calls take.  Raises `ResLabError` where there is no such folder.
     """
     root = runs_folder(runs, may_be_to_come=True)
     rows: list[dict[str, Any]] = []
@@ -66,7 +66,7 @@ def status(runs: str | Path = "runs", *, verify: bool = False, ids: bool = False
 
 
 def _tell_copies(root: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Say of completed runs of other recipes or seeds with the same weights that they are: no two trainings end so."""
+    """Mark completed runs with the weights of another recipe or seed: no two trainings end with the same weights."""
     first: dict[str, str] = {}
     for row in rows:
         if row["status"] != "finished" or not row["files"]:
@@ -90,9 +90,9 @@ def write_report(
 ) -> "ReportFiles":
     """Write the report from the runs on disk: of the named studies, or of all studies run so far; return the files.
 
-    What is left out because it could not be read is told.  `figures` are formats of the figures' files: svg, which is
-    always written, pdf and png.  `answers` makes a handout's solution (true) or a handout (false), whatever the studies
-    say.  Raises `ResLabError` where there is nothing to report, or `out` holds other files.
+    Reports what is left out because it could not be read.  `figures` lists the formats of the figures' files: svg,
+    which is always written, pdf and png.  `answers` makes a handout's solution (true) or a handout (false), whatever
+    the studies say.  Raises `ResLabError` where there is nothing to report, or `out` holds other files.
     """
     from reslab.report import write
     from reslab.report.pictures import FORMATS
@@ -133,7 +133,7 @@ def _verified(files: RunFiles) -> str:
 
 
 def _images(files: RunFiles, run: Run) -> str | None:
-    """Return the start of the fingerprint of a run's images; None for those that its data set's name tells."""
+    """Return the start of the fingerprint of a run's images; None where the data set's name identifies them."""
     found = files.images()
     if found.get("official") or not found.get("fingerprint"):
         return run.recipe.images or None

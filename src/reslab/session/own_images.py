@@ -1,4 +1,4 @@
-"""Images that no name tells: looked at before anything is planned, so that each set of them has runs of its own."""
+"""Images that no name identifies: read before anything is planned, so that each set of them has its own runs."""
 
 import time
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from reslab.recipe import Run, vary
 from reslab.session.progress import PLAIN_SECONDS, Tell
 
 QUIET_SECONDS = 2.0
-"""Reading that takes no longer is not told of."""
+"""Reading that takes no longer than this is not reported."""
 
 SHOWN_CLASSES = 5
 
@@ -56,10 +56,10 @@ class OwnImages:
 
 
 def look_at(datasets: Iterable[str], data_root: Path | None, tell: Tell) -> list[OwnImages]:
-    """Return those of the data sets whose names do not tell their images, as they lie in the data root.
+    """Return those of the data sets whose names do not identify their images, as found in the data root.
 
-    Reads all their files the first time, and tells how far that is and what makes them doubtful; raises `DataError`
-    where they are not there.
+    Reads all their files the first time, and reports its progress and any reasons to doubt them; raises `DataError`
+    where they are missing.
     """
     asked = [name for name in dict.fromkeys(datasets) if not is_named(name)]
     if not asked:
@@ -95,23 +95,23 @@ def _remark(remarks: Iterable[str], tell: Tell) -> None:
 
 
 def fingerprints(own: Iterable[OwnImages]) -> dict[str, str]:
-    """Return what recipes hold of these images, by data set."""
+    """Return the fingerprints of these images, which recipes hold, by data set."""
     return {one.dataset: one.fingerprint for one in own}
 
 
 def tell_former(root: Path, runs: Iterable[Run], tell: Tell) -> None:
-    """Tell of runs that an earlier version left of the same recipes, which do not say of which images they are."""
+    """Report runs of the same recipes that an earlier version left, which do not record their images."""
     for run in runs:
         former = Run(vary(run.recipe, images=""), run.seed)
         if run.recipe.images and run_files(root, former).exists:
             tell(
-                f"remark: {former.id} comes from an earlier ResLab, whose ids did not tell image folders apart; "
-                f"it is left as it is, and {run.id} is a new run"
+                f"remark: {former.id} comes from an earlier ResLab, whose ids did not distinguish image folders; "
+                f"it is left unchanged, and {run.id} is a new run"
             )
 
 
 def tell_unofficial(root: Path, runs: Iterable[Run], tell: Tell) -> None:
-    """Tell of ended runs that bear the name of a published set and were trained on other images than its own."""
+    """Report ended runs that are named after a published set but were trained on other images."""
     others = []
     for run in runs:
         files = run_files(root, run)
@@ -123,8 +123,8 @@ def tell_unofficial(root: Path, runs: Iterable[Run], tell: Tell) -> None:
         first = others[0]
         what = "it was" if len(others) == 1 else f"it and {len(others) - 1} more were"
         tell(
-            f"remark: {first.id} has ended, but {what} trained on other images than the official ones of "
-            f"{dataset_name(first.recipe.dataset)}: reports set such runs apart.  To train again, remove the folder "
+            f"remark: {first.id} has ended, but {what} trained on images other than the official ones of "
+            f"{dataset_name(first.recipe.dataset)}: reports keep such runs apart.  To train again, remove the folder "
             f"{run_files(root, first).path}"
         )
 

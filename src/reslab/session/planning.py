@@ -27,13 +27,13 @@ MEASURING = "Measuring how fast this machine trains, which takes a few seconds; 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a study of a plan still takes; runs that it shares with one before it count there."""
+    """The time that a study of a plan still takes; runs that it shares with an earlier one count there."""
 
     study: Study
     seeds: Mapping[int, tuple[int, float]]
     """Runs to train and their seconds, by seed."""
     diagnostics_seconds: float
-    """Of measuring the diagnostics of the runs to train."""
+    """Time to measure the diagnostics of the runs to train."""
 
     @property
     def num_to_train(self) -> int:
@@ -42,7 +42,7 @@ class Part:
 
     @property
     def seconds(self) -> float:
-        """Of all of it."""
+        """Time of training and diagnostics."""
         return sum(seconds for _, seconds in self.seeds.values()) + self.diagnostics_seconds
 
     def facts(self) -> dict[str, Any]:
@@ -75,23 +75,23 @@ class Outlook:
     own: tuple[OwnImages, ...] = ()
     """Images of the user's own that the runs train on."""
     remarks: tuple[str, ...] = ()
-    """What the plan leaves out that its studies asked for before and the folder has, in sentences."""
+    """Runs in the folder that its studies asked for before and the plan leaves out, in sentences."""
     to_fetch: frozenset[str] = frozenset()
-    """Ids of the runs that shares have, which are fetched and not trained."""
+    """Ids of the runs that shares have, which are fetched instead of trained."""
 
     @property
     def diagnostics_seconds(self) -> float:
-        """Time to measure the why of the runs that are to train."""
+        """Time to measure the diagnostics of the runs to train."""
         return sum(part.diagnostics_seconds for part in self.parts)
 
     @property
     def seconds(self) -> float:
-        """Time of the training and of the why."""
+        """Time of training and diagnostics."""
         return sum(part.seconds for part in self.parts)
 
     @property
     def whole_seconds(self) -> float:
-        """Time that all runs take, also those that have ended, with the why."""
+        """Time of all runs, including those that have ended, and of diagnostics."""
         work, left = (sum(getattr(item, name) for item in self.planned) for name in ("work", "work_left"))
         return self.seconds * work / left if left else 0.0
 
@@ -102,7 +102,7 @@ class Outlook:
 
     @property
     def disk_bytes(self) -> int:
-        """Most of what these runs need on the disk."""
+        """Most disk space that these runs need."""
         return sum(item.disk_bytes for item in self.planned)
 
     def facts(self) -> dict[str, Any]:
@@ -152,7 +152,7 @@ class Outlook:
         return f"{self.num_to_train} of {len(self.planned)} runs to train"
 
     def table(self) -> tuple[list[str], list[list[str]]]:
-        """Return what each study takes, by seed: the heads of columns, a row a study, and one of all where several."""
+        """Return each study's time by seed: column headings, and a row per study and one for all if several."""
         seeds = sorted({seed for part in self.parts for seed in part.seeds})
         lines: list[tuple[str, int, Mapping[int, float], Part | Outlook]] = [
             (part.study.name, part.num_to_train, {seed: took for seed, (_, took) in part.seeds.items()}, part)
@@ -180,7 +180,7 @@ class Outlook:
         return bundle(repr(self), html_table(self.words, *self.table(), self.remarks))
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return how each run stands, as values for JSON."""
+        """Return the status of each run, as values for JSON."""
         studies = reversed(self.plan.studies)
         called = run_names(item.run for item in self.planned)
         labels = {variant.recipe: variant.label for study in studies for variant in study.variants}
@@ -197,12 +197,12 @@ class Outlook:
 
 
 def headed(title: str) -> str:
-    """Return a title as it stands before what is said of it: a question has its own mark."""
+    """Return a title with a colon after it, unless it ends with a question mark."""
     return title if title.endswith("?") else f"{title}:"
 
 
 def choose_jobs(jobs: int | None, device: str, todo: Sequence[Run], tell: Tell) -> int:
-    """Return how many runs train at a time: as asked, or as many as train the most images in all."""
+    """Return how many runs train at a time: as requested, or the number that trains the most images in total."""
     check_least("jobs", jobs, 1)
     if jobs is None and len(todo) > 1:
         with _measuring(tell):
@@ -235,7 +235,7 @@ def outlook(
 def _parts(
     asked: Plan, planned: Sequence[Planned], speeds: Mapping[str, float], jobs: int, *, diagnose: bool
 ) -> tuple[Part, ...]:
-    """Return what each study takes, from the work per second of one of `jobs` runs, by precision."""
+    """Return each study's time, from the work per second of one of `jobs` runs, by precision."""
     by_run = {item.run: item for item in planned}
     takes = seconds_by_run(planned, speeds, jobs)
     left = set(takes)
@@ -256,7 +256,7 @@ def _parts(
 
 @contextmanager
 def _measuring(tell: Tell) -> Iterator[None]:
-    """Say what takes the time, if it takes any."""
+    """Say that the speed is being measured, if that takes more than a second."""
     kept = (
         "the figure is rough, as the machine has other work ..." if host.is_busy() else "the result is remembered ..."
     )

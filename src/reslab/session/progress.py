@@ -19,7 +19,7 @@ Tell = Callable[[str], bool]
 """Prints a line for people; returns False where nobody reads it any more."""
 
 PLAIN_SECONDS = 5.0
-"""Least time between two plain lines about the same run."""
+"""Minimum time between two plain lines about the same run."""
 
 
 def aside(words: str) -> bool:
@@ -29,15 +29,15 @@ def aside(words: str) -> bool:
 
 
 def tell_of_kernels(device: str, tell: Tell) -> None:
-    """Say that the kernels for this processor are compiled next, which takes a while, where they are used and missing.
+    """Announce that the kernels for this processor are about to be compiled, where they are used and missing.
 
-    Training tells it by an event; this is for what measures without training.
+    Training announces it by an event; this is for measuring without training.
     """
     from reslab.kernels.build import must_compile
     from reslab.training.hardware import pick_device
 
     if pick_device(device).type == "cpu" and must_compile():
-        tell("reslab: compiles its kernels, once; this takes some seconds ...")
+        tell("reslab: compiling its kernels, once; this takes a few seconds ...")
 
 
 class Board:
@@ -52,9 +52,9 @@ class Board:
         tell: Tell = aside,
         on_closed: Callable[[], object] = lambda: None,
     ) -> None:
-        """Show runs; `work` gives, by id, what each run is in all and what is left of it; `names` what it is called.
+        """Show runs; `work` gives the total and remaining work of each run, by id, and `names` its name.
 
-        `on_closed` is called where nobody reads standard error any more, as in `2>&1 | head`.
+        `on_closed` is called once nobody reads standard error any more, as in `2>&1 | head`.
         """
         self._names = dict(names or {})
         self._errors: dict[str, float] = {}
@@ -91,7 +91,7 @@ class Board:
             self._bars.stop()
 
     def __call__(self, event: Event) -> None:
-        """Take an event in."""
+        """Handle an event."""
         run = event["run"]
         match event["event"]:
             case "preparing":
@@ -144,13 +144,13 @@ class Board:
             self._say(run, "diverged: the loss was no longer a finite number", force=True, lasting=True)
         elif event["status"] == "interrupted":
             begun = run in self._lengths
-            words = f"stopped, {'with a checkpoint' if begun else 'before it began'}; the same command resumes it"
+            words = f"stopped, {'with a checkpoint' if begun else 'before it started'}; the same command resumes it"
             self._say(run, words, force=True, lasting=True)
         if self._bars is not None and (task := self._tasks.pop(run, None)) is not None:
             self._bars.remove_task(task)
 
     def _drop(self, run: str) -> None:
-        """Count what a run has left as work that is not to be done, which nobody has done either."""
+        """Remove what a run has left from the work to do, without counting it as done."""
         left, self._left[run] = self._left.get(run, 0.0), 0.0
         if self._first_step is not None:
             begun, left_then = self._first_step
@@ -166,7 +166,7 @@ class Board:
             return
         if run not in self._tasks:
             self._tasks[run] = self._bars.add_task(self._name(run), total=self._lengths[run])
-        # What it was preparing until now shows no length, and other words.
+        # While the run was preparing, its bar had no length, and other words.
         error = f"  test {self._errors[run]:.2f}%" if run in self._errors else ""
         self._bars.update(
             self._tasks[run],
@@ -198,7 +198,7 @@ class Board:
         return f"  (all {done} in about {duration(round(seconds))})" if seconds else ""
 
     def _say(self, run: str, words: str, *, force: bool, lasting: bool = False) -> None:
-        """Print a line of a run, not too often unless by `force`; where there are bars, only what is `lasting`."""
+        """Print a line about a run, not too often unless with `force`; where there are bars, only if `lasting`."""
         now = time.monotonic()
         if self._quiet or (not force and now - self._said.get(run, 0.0) < PLAIN_SECONDS):
             return
@@ -225,12 +225,12 @@ class _Bars(Progress):
     """Bars on a terminal."""
 
     def say(self, words: str) -> None:
-        """Print a line above the bars, for good."""
+        """Print a permanent line above the bars."""
         self.console.print(words, highlight=False, markup=False)
 
 
 class _Left(ProgressColumn):
-    """Time left: of one run by rich's own reckoning, of all runs by the board's, which knows what waits."""
+    """Time left: rich's own estimate for one run; for all runs the board's, which includes those that wait."""
 
     def __init__(self, board: Board) -> None:
         super().__init__()

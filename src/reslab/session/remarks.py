@@ -1,4 +1,4 @@
-"""What a comparison can and cannot say, in sentences: whose seeds told the spread, what was left out, what it takes."""
+"""What a comparison can and cannot say, in sentences: whose seeds gave the spread, what was left out, what it takes."""
 
 from collections.abc import Sequence
 
@@ -13,11 +13,11 @@ from reslab.naming import recipe_name
 from reslab.recipe import Recipe, field_names
 
 MOST_NAMED = 4
-"""Recipes that a remark names; of more it gives the number."""
+"""Most recipes that a remark names; if there are more, it gives their number."""
 
 
 def remarks(one: Compared) -> tuple[str, ...]:
-    """Return what this many seeds can and cannot say, the weightiest first."""
+    """Return what this many seeds can and cannot say, most important first."""
     assert one.test is not None
     found = one.test.difference
     said = [_same(one), _left_out(one), _single(found), _spread(one), _draw(one), _cut(one), _seeds(one)]
@@ -29,13 +29,13 @@ def _same(one: Compared) -> str | None:
     if not same_weights([one.first, one.second]):
         return None
     return (
-        "Runs of both recipes have the same weights, to the bit: what differs between the recipes did nothing.  Check "
-        "that it is meant to act here."
+        "Runs of both recipes have the same weights, to the bit: the difference between the recipes had no effect.  "
+        "Check whether it should have one here."
     )
 
 
 def _left_out(one: Compared) -> str | None:
-    """Name the seeds of the two recipes that the folder has and this does not compare, and what all of them show."""
+    """Name the seeds of the two recipes in the folder that are not compared here, and say what all of them show."""
     groups = one.first, one.second
     if one.first.recipe == one.second.recipe or one.first.tables is None:
         return None
@@ -76,7 +76,7 @@ def _single(found: Difference) -> str | None:
 
 
 def _spread(one: Compared) -> str | None:
-    """Say whose seeds told by how much seeds vary, and by how much that is."""
+    """Say from whose seeds the spread is estimated, and how large it is."""
     assert one.test is not None
     found = one.test.difference
     if found.margin is None:
@@ -84,16 +84,16 @@ def _spread(one: Compared) -> str | None:
     if not (found.assumed or found.shared) or found.sds is None:
         return None
     taken = "How much a single seed varies is taken" if found.assumed else "How much seeds vary is estimated"
-    alike = "  The verdict holds only if these recipes spread alike." if found.assumed else ""
+    alike = "  The verdict holds only if these recipes vary alike." if found.assumed else ""
     return (
-        f"{taken} from the recipes of which the folder has several seeds: {_whose(one)}.  That makes {_sizes(found)} "
+        f"{taken} from the recipes with several seeds in the folder: {_whose(one)}.  That makes {_sizes(found)} "
         "(standard deviation).  It is scaled by the error, so recipes with other errors get another figure."
         f"{alike}"
     )
 
 
 def _sizes(found: Difference) -> str:
-    """Return what one seed varies by on either side."""
+    """Return by how much one seed varies on each side."""
     assert found.sds is not None
     here, there = (points(value) or "" for value in found.sds)
     if here == there:
@@ -106,7 +106,7 @@ def _unknown(one: Compared) -> str:
     for group in (one.first, one.second):
         if group.num_finished == 1 and group.num_diverged:
             return (
-                f"Of {group.label} a single seed finished and {counted(group.num_diverged, 'seed')} diverged, so the "
+                f"A single seed of {group.label} finished and {counted(group.num_diverged, 'seed')} diverged, so the "
                 "spread of other recipes does not apply to it, and the difference supports no verdict."
             )
     return (
@@ -116,7 +116,7 @@ def _unknown(one: Compared) -> str:
 
 
 def _whose(one: Compared) -> str:
-    """Return the recipes whose seeds told the spread, and which of them are the ones compared."""
+    """Return the recipes whose seeds gave the spread, and how many of them are compared."""
     assert one.test is not None
     sources = one.test.difference.sources
     both = {one.first.recipe.id, one.second.recipe.id}
@@ -128,14 +128,14 @@ def _whose(one: Compared) -> str:
 
 
 def _named(one: Compared, sources: Sequence[str]) -> str:
-    """Return some recipes by their names, or by their ids where two are called alike."""
+    """Return some recipes by name, or by id where two have the same name."""
     known = {group.recipe.id: recipe_name(group.recipe) for group in (one.first, one.second)}
     names = [known.get(source) or _name(one.first, source) for source in sources]
     return listing(names if len(set(names)) == len(names) else sources)
 
 
 def _name(group: Group, recipe_id: str) -> str:
-    """Return what a recipe in the tables is called."""
+    """Return the name of a recipe in the tables."""
     assert group.tables is not None
     row = next(group.tables.runs.filter(pl.col("recipe_id") == recipe_id).iter_rows(named=True))
     return recipe_name(Recipe(**{name: row[name] for name in field_names()}))
@@ -155,7 +155,7 @@ def _draw(one: Compared) -> str | None:
 
 
 def _cut(one: Compared) -> str | None:
-    """Say why the interval lies lopsided."""
+    """Say why the interval is asymmetric."""
     assert one.test is not None
     is_cut = any(one.test.difference.cut())
     return "The interval ends at 100 points, the most by which two errors can differ." if is_cut else None

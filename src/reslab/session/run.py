@@ -1,4 +1,4 @@
-"""A run as Python sees it: its recipe and seed, and whatever its folder holds, read when it is asked for."""
+"""A run in Python: its recipe and seed, and the content of its folder, read on demand."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """A training in its folder.  Reading one changes nothing, and nothing is kept: the files are the truth."""
+    """A run in its folder.  Reading it changes nothing, and nothing is cached: every read goes to the files."""
 
     @checked
     def __init__(self, folder: str | Path, *, data_root: str | Path | None = None, device: str = "auto") -> None:
-        """Take the folder of a run; `data_root` and `device` are used where its network computes again.
+        """Take the folder of a run; `data_root` and `device` are used when its network computes again.
 
-        Raises `ResLabError` where it is no run's, or its files are damaged.
+        Raises `ResLabError` where the folder is not a run's, or its files are damaged.
         """
         self._files = RunFiles(as_path(folder))
         self._run = self._files.check()
@@ -44,7 +44,7 @@ class Run:
 
     @property
     def root(self) -> Path:
-        """The folder of all runs that it is in, also where it was opened by a link from elsewhere."""
+        """The folder of all runs that contains it, even if it was opened through a link from elsewhere."""
         places = (self._files.called, self._files.path.resolve())
         return next((one for one in places if one.as_posix().endswith(f"/{self.id}")), places[0]).parent.parent
 
@@ -70,12 +70,12 @@ class Run:
 
     @property
     def seed(self) -> int:
-        """Of the first weights, the order of the images and their augmentation."""
+        """Seed of the initial weights, the order of the images and their augmentation."""
         return self._run.seed
 
     @property
     def status(self) -> Status:
-        """How it stands: finished, diverged, failed, running, interrupted or pending."""
+        """The status: finished, diverged, failed, running, interrupted or pending."""
         return self._files.status()
 
     @property
@@ -106,7 +106,7 @@ class Run:
 
     @property
     def curve(self) -> "pl.DataFrame":
-        """A row an epoch so far, with the columns of metrics.jsonl (docs/architecture.md): errors in percent."""
+        """One row per epoch so far, with the columns of metrics.jsonl (docs/architecture.md): errors in percent."""
         return curve_of(self._files.metrics())
 
     @property
@@ -118,9 +118,9 @@ class Run:
 
     @property
     def predictions(self) -> "pl.DataFrame":
-        """A row a test image: its label, the predicted class (both from 0), and the probability of that (confidence).
+        """One row per test image: its label, the predicted class (both from 0) and that class's probability (confidence).
 
-        The order is that of `test_batches`: images are sorted by content, so that of arrays of yours is another.
+        The order is that of `test_batches`: images are sorted by content, so it differs from that of your own arrays.
         Raises `ResLabError` where the run kept none; `reslab.evaluate` makes them.
         """
         import polars as pl
@@ -140,9 +140,9 @@ class Run:
     def network(self, *, trust_code: bool = False) -> "nn.Module":
         """Return the trained network, in evaluation mode, on the device that the run was opened with.
 
-        It takes images as the recipe normalises them, as `test_batches` gives them, and computes in float32 unless
-        under torch.autocast, where the run itself may have been measured in bfloat16.  `trust_code` runs the code of a
-        network that is not from a file of yours.  Raises `CheckpointError` where there are no weights.
+        It takes images normalised by the recipe, as `test_batches` yields them.  It computes in float32 unless under
+        torch.autocast; the run itself may have been measured in bfloat16.  `trust_code` runs the network's code even if
+        it is not from a file of yours.  Raises `CheckpointError` where there are no weights.
         """
         from reslab.lab.weights.trained import trained_network
 
@@ -169,8 +169,8 @@ class Run:
         """Measure why the run came out as it did (docs/diagnostics.md), keep it, and return all that was measured.
 
         `which` are any of gap, responses, gradients, noise-scale, curvature and surface; none means all.  `epochs`
-        measures the weights kept after these epochs.  Nothing is measured twice, unless by `force`.  `trust_code` runs
-        the code of a network that is not from a file of yours.
+        measures the weights kept after these epochs.  Nothing is measured twice, unless with `force`.  `trust_code`
+        runs the network's code even if it is not from a file of yours.
         """
         from reslab.session.diagnosing import diagnose_one
 
@@ -206,7 +206,7 @@ class Run:
 
 
 def where_to_compute(run: object, data_root: str | Path | None, device: str) -> tuple[str | Path | None, str]:
-    """Return the folder of the images and the device: where neither is said, those that a run was opened with."""
+    """Return the folder of the images and the device; each that is not given is the one a run was opened with."""
     if not isinstance(run, Run):
         return data_root, device
     own = run._settings
@@ -216,7 +216,7 @@ def where_to_compute(run: object, data_root: str | Path | None, device: str) -> 
 def tables_of(found: Iterable[Run], *, whole: bool = False) -> Tables:
     """Return the tidy tables of some runs; with `whole`, of all runs in their folders.
 
-    Where several folders have a run of one id, it is that which was asked for.
+    Where several folders have a run with the same id, the given one counts.
     """
     by_root: dict[Path, list[Run]] = {}
     for run in found:

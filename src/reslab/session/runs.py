@@ -1,4 +1,4 @@
-"""Runs of a folder, or some of them: looked up by id, filtered, compared, drawn."""
+"""Runs of a folder, or some of them: look them up by id, filter, compare and plot them."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("run", "status", "epochs", "test error (%)")
 _SHOWN = 50
-"""Runs that a table shows where there are more."""
+"""Most runs that a table shows."""
 
 
 class Runs(Mapping[str, Run]):
-    """Some runs by id.  A recipe's id alone, without a seed, means its run where there is one seed."""
+    """Some runs by id.  A recipe's id, without a seed, means its run if only one seed of it is here."""
 
     def __init__(self, found: Iterable[Run]) -> None:
-        """Take runs; one that is there twice counts once."""
+        """Take runs; duplicates count once."""
         self._runs = {run.id: run for run in found}
 
     @classmethod
     def below(cls, root: str | Path, **options: Any) -> Self:
-        """Return all runs below a folder, telling of those that cannot be read; raises `ResLabError` for no folder."""
+        """Return all runs below a folder, reporting those that cannot be read; raises `ResLabError` without a folder."""
         folder = runs_folder(root)
         found = []
         for files in find_runs(folder):
@@ -48,7 +48,7 @@ class Runs(Mapping[str, Run]):
         return cls(found)
 
     def __getitem__(self, name: str) -> Run:
-        """Return the run of an id; raises `UnknownRunError`, a `KeyError` as of every mapping, with the nearest id.
+        """Return the run with an id; raises `UnknownRunError`, which is a `KeyError`, naming the nearest id.
 
         Raises `ResLabError` for a recipe's id where several of its seeds are here.
         """
@@ -60,7 +60,7 @@ class Runs(Mapping[str, Run]):
         if len(found) > 1:
             seeds = seeds_named([run.seed for run in found])
             raise ResLabError(
-                f"{name} is a recipe of which {seeds} are here; name one, as in {found[0].id!r}; "
+                f"{name} is a recipe with {seeds} here; name one, as in {found[0].id!r}; "
                 "reslab.compare takes a recipe's id for all of them"
             )
         return found[0]
@@ -83,10 +83,10 @@ class Runs(Mapping[str, Run]):
 
     @checked
     def filter(self, test: Callable[[Run], bool] | None = None, **wanted: Any) -> "Runs":
-        """Return the runs for which `test` holds and all that is wanted: status, seed, or fields of the recipe.
+        """Return the runs that pass `test` and have the wanted status, seed and fields of the recipe.
 
-        As in `runs.filter(dataset="cifar10", depth=20, status="finished")`; a list means any of its values.  Raises
-        `ResLabError` for what no run has.
+        For example, `runs.filter(dataset="cifar10", depth=20, status="finished")`; a list means any of its values.
+        Raises `ResLabError` for a name or value that no run can have.
         """
         known = ("status", "seed", *field_names())
         for name, own_values in wanted.items():
@@ -103,18 +103,18 @@ class Runs(Mapping[str, Run]):
 
     @property
     def tables(self) -> Tables:
-        """The tidy tables of these runs: one row a run, and one row a run and epoch."""
+        """The tidy tables of these runs: one row per run, and one row per run and epoch."""
         return tables_of(self._runs.values())
 
     def table(self) -> "pl.DataFrame":
-        """Return one row a run: how it stands, its recipe, its figures and what made them."""
+        """Return one row per run: its status, its recipe, its figures and their provenance."""
         return self.tables.runs
 
     @checked
     def compare(self, *, first: str | None = None) -> list[Comparison]:
-        """Return each recipe among these runs against the first one, or that of the run or recipe with the id `first`.
+        """Compare each recipe among these runs with the first one, or with that of the run or recipe with id `first`.
 
-        Corrected for the number of comparisons by Holm's method.
+        Holm's method corrects for the number of comparisons.
         """
         by_recipe: dict[str, list[Run]] = {}
         for run in self._runs.values():
@@ -129,7 +129,7 @@ class Runs(Mapping[str, Run]):
 
     @checked
     def plot(self, figure: str = "test") -> ShownFigure:
-        """Return the curves of the test error, or of the training error ("train"), a line a recipe."""
+        """Plot the curves of the test error, or of the training error ("train"), one line per recipe."""
         if figure not in ("test", "train"):
             raise ResLabError(f"plot draws test or train, not {figure!r}")
         tables = self.tables
@@ -141,7 +141,7 @@ class Runs(Mapping[str, Run]):
             curves = Curves(groups, chapter.label, chapter.along, chapter.ordered)
             drawn = error_figure(figure, curves, "train" if figure == "train" else "test")
         if drawn is None:
-            raise ResLabError("there is nothing to draw: none of these runs has ended an epoch")
+            raise ResLabError("there is nothing to draw: none of these runs has finished an epoch")
         return ShownFigure(drawn)
 
     def _rows(self) -> list[list[str | None]]:

@@ -1,4 +1,4 @@
-"""Runs and studies between the folder of the runs and shares: fetch instead of train, hand on, train again to see."""
+"""Exchange runs and studies with shares: fetch them instead of training, push them, train them again to check."""
 
 import random
 import shutil
@@ -32,9 +32,9 @@ from reslab.studies.asked import fetch_study, push_study, record_path, recorded
 from reslab.studies.study import Study
 
 AT_A_TIME = 16
-"""Runs on their way at a time: what takes the time is waiting for answers."""
+"""Runs transferred at a time: most of the time goes into waiting for answers."""
 AGAIN = "again"
-"""Below the replicates: what `verify` trains."""
+"""Folder below the replicates for what `verify` trains."""
 
 OnOutcome = Callable[[Outcome], object]
 
@@ -44,9 +44,9 @@ def pull(
 ) -> list[Outcome]:
     """Fetch completed runs from a share: those named, those of the studies named, or all of them with all studies.
 
-    A recipe's id means all of its seeds, a plan's name those of its studies that are there.  Raises `ShareError` where
-    the share does not answer, and `ResLabError` where it does not have what was named, or has a record of it that
-    cannot be used; what became of each run, and of each record where none is named, is an outcome.
+    A recipe's id means all of its seeds, a plan's name those of its studies that are there.  Returns an outcome for
+    each run and, where nothing is named, for each unusable record of a study.  Raises `ShareError` where the share does
+    not answer, and `ResLabError` where it does not have what was named, or only an unusable record of it.
     """
     root = as_path(runs)
     _check_address(url, root, "pull")
@@ -76,7 +76,7 @@ def pull(
         for name in found.studies:
             try:
                 fetch_study(where, name, root)
-            except ResLabError as error:  # one record that cannot be used keeps nobody from the runs
+            except ResLabError as error:  # an unusable record does not hold back the runs
                 if isinstance(error, ShareError):
                     raise
                 refused.append(Outcome(f"studies/{name}.json", "refused", str(error)))
@@ -86,7 +86,7 @@ def pull(
 
 
 def _fetch_plan(where: Place, name: str, known: Sequence[str], root: Path) -> list[Study]:
-    """Fetch those studies of a plan that a share has; raise `ResLabError` where there are none, or no such plan."""
+    """Fetch those studies of a plan that a share has; raise `ResLabError` if there are none, or no such plan."""
     tasks = [task for task in _tasks(name) if task in known]
     studies = [study for task in tasks if (study := fetch_study(where, task, root)) is not None]
     if not studies:
@@ -97,7 +97,7 @@ def _fetch_plan(where: Place, name: str, known: Sequence[str], root: Path) -> li
 
 
 def fetch_instead(places: Sequence[Place], runs: Sequence[Run], root: Path) -> list[Outcome]:
-    """Look for runs in some shares, in order, before they are trained; what is refused by one is asked of the next."""
+    """Look for runs in shares, in order, before training them; a run refused from one is looked for in the next."""
     asked = {run.id: run for run in runs}
     return list(_each(lambda name: fetch_first(places, name, root, asked=asked[name]), asked, lambda _: None))
 
@@ -105,11 +105,11 @@ def fetch_instead(places: Sequence[Place], runs: Sequence[Run], root: Path) -> l
 def push(
     url: str, names: Sequence[str] = (), runs: str | Path = "runs", *, on_outcome: OnOutcome = lambda _: None
 ) -> list[Outcome]:
-    """Push completed runs to a share, and its index last: those named, those of studies named, or all with all studies.
+    """Push completed runs to a share, then its index: those named, those of studies named, or all with all studies.
 
-    A plan's name means those of its studies that are here.  A folder that is not there is made.  What is damaged is
-    refused, an outcome like the others.  Raises `ShareError` where the share takes nothing or its address was
-    forgotten, `ResLabError` where there is nothing to push.
+    A plan's name means those of its studies that are here.  A missing folder is created.  Damaged runs are refused,
+    which is an outcome like the others.  Raises `ShareError` where the share is read-only or its address was forgotten,
+    `ResLabError` where there is nothing to push.
     """
     _check_address(url, as_path(runs), "push")
     where, root = place(url, may_be_new=True), runs_folder(runs)
@@ -129,13 +129,13 @@ def push(
 def push_runs(
     where: Place, ids: Sequence[str], studies: Sequence[str], root: Path, *, on_outcome: OnOutcome = lambda _: None
 ) -> list[Outcome]:
-    """Push runs and the records of studies, and the index last; a run that is damaged keeps back no other."""
+    """Push runs and the records of studies, and the index last; a damaged run does not hold back the others."""
 
     def pushed(name: str) -> Outcome:
         try:
             return push_run(where, RunFiles(root / name))
         except ShareError:
-            raise  # the share takes nothing
+            raise  # the share cannot be written
         except ResLabError as error:
             return Outcome(name, "refused", str(error))
 
@@ -161,11 +161,11 @@ def verify(
 ) -> Listing:
     """Train a sample of the completed runs again, below the replicates, and list how both trainings compare.
 
-    A row has the run, where it was trained again, whether its weights have the `same_bits`, both `test_errors` in
-    percent (None where it diverged), and whether the record `contradicts` the weights: the same weights have another
-    error, so that one of the two was edited.  The sample is a function of the ids, so that the same call chooses the
-    same runs.  What could not be trained is missing.  Ctrl-C writes checkpoints and raises KeyboardInterrupt; the same
-    call resumes.
+    Each row has the run, where it was trained again, whether the weights have the `same_bits`, both `test_errors` in
+    percent (None where it diverged), and whether the record `contradicts` the weights: equal weights have different
+    errors, so one of the two was edited.  The sample depends only on the ids, so the same call chooses the same runs.
+    Runs that could not be trained are missing.  Ctrl-C writes checkpoints and raises KeyboardInterrupt; the same call
+    resumes.
     """
     check_least("sample", sample, 1)
     check_least("jobs", jobs, 1)
@@ -181,7 +181,7 @@ def verify(
     todo = [run for run in asked if RunFiles(again / run.id).ended() is None]
     settings = Settings(data_root=as_path(data_root), device=device, threads=threads)
     for run in todo:
-        if run.recipe.own_network is not None:  # its code comes along, and runs where the user trusts it
+        if run.recipe.own_network is not None:  # its code is copied, and runs if the user trusts it
             shutil.copytree(RunFiles(root / run.id).network, RunFiles(again / run.id).network, dirs_exist_ok=True)
     work = {item.run.id: (item.work, item.work_left) for item in plan(again, todo, settings.data_root)}
     with StopRequest() as stop, Board(work, names=run_names(todo), tell=tell, on_closed=stop.ask) as board:
@@ -216,7 +216,7 @@ def _error(error: float | None) -> str:
 
 
 def _check_address(url: str, root: Path, verb: str) -> None:
-    """Raise `ShareError` for the name of a study or run where the address of a share belongs: it was forgotten."""
+    """Raise `ShareError` for the name of a study or run in place of a share's address, which was forgotten."""
     if kind_of(url) != "file" or Path(url).is_dir():
         return
     is_study = False
@@ -234,7 +234,7 @@ def _check_address(url: str, root: Path, verb: str) -> None:
 
 
 def _tasks(name: str) -> list[str]:
-    """Return the names of the studies of a plan of ResLab's; none for any other name."""
+    """Return the names of the studies in one of ResLab's plans; none for any other name."""
     from reslab.studies.plans import assignment_plan
 
     plan = assignment_plan()
@@ -242,7 +242,7 @@ def _tasks(name: str) -> list[str]:
 
 
 def _expanded(names: Sequence[str], studies: Collection[str]) -> list[str]:
-    """Return the names, in place of a plan's those of its studies that are among these."""
+    """Return the names, replacing a plan's by those of its studies that are in `studies`."""
     found: list[str] = []
     for name in names:
         is_plain = name in studies or is_run(name) or is_run(f"{name}/seed0")
@@ -260,7 +260,7 @@ def _there(root: Path) -> list[str]:
 
 
 def _ids(names: Sequence[str], root: Path, studies: Mapping[str, Study], there: Sequence[str]) -> list[str]:
-    """Return the ids of runs `there`, below `root`, that are named or belong to studies that are; by default all."""
+    """Return the ids of those runs `there`, below `root`, that are named or in a named study; by default all."""
     ids: dict[str, None] = {} if names else dict.fromkeys(there)
     for name in names:
         of_recipe = [one for one in there if one == name or one.startswith(f"{name}/")]
@@ -269,7 +269,7 @@ def _ids(names: Sequence[str], root: Path, studies: Mapping[str, Study], there: 
         elif of_recipe:
             found = of_recipe
         elif (address := as_address(name)) is not None:
-            raise ResLabError(f"{address} is an address, and no run or study in {root}; `reslab pull` fetches its runs")
+            raise ResLabError(f"{address} is an address, not a run or study in {root}; `reslab pull` fetches its runs")
         else:
             hint = nearest(name, [*studies, *there])
             raise ResLabError(

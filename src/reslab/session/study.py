@@ -1,4 +1,4 @@
-"""A study as Python sees it: planned, run, looked at and reported, one call each."""
+"""A study in Python: plan, run, inspect and report it, with one call each."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -42,7 +42,7 @@ class Study:
     """
 
     def __init__(self, plan: Plan, root: Path, settings: Settings) -> None:
-        """Take a plan, the folder of runs, and how they are executed; `reslab.study` makes one from names."""
+        """Take a plan, the folder of runs, and how to execute them; `reslab.study` makes a study from names."""
         self._plan, self._root, self._settings = plan, root, settings
         self._identified: Plan | None = None
 
@@ -72,21 +72,21 @@ class Study:
 
     @property
     def asked(self) -> Plan:
-        """The plan as a value: its studies, their variants and seeds, on the images that are here when it is asked."""
+        """The plan as a value: its studies, their variants and seeds, on the images that are here when first read."""
         if self._identified is None:
             self._identified = self._session().plan
         return self._identified
 
     @property
     def runs(self) -> Runs:
-        """The runs of this study that have a folder, whether they have finished or not."""
+        """The runs of this study that have a folder, finished or not."""
         return Runs(self._begun())
 
     @checked
     def plan(self, jobs: int | None = None, *, share: str | Sequence[str] = ()) -> Outlook:
         """Return what would train, how long that takes and how much disk it needs; may measure the machine's speed.
 
-        What a `share` lists counts as fetched.
+        Runs that a `share` lists count as fetched.
         """
         session = Session(self._plan, self._root, replace(self._settings, shares=_shares(share)))
         session.look_at_shares()
@@ -107,16 +107,16 @@ class Study:
         checkpoint_activations: bool = False,
         keep_epochs: Iterable[int] | None = None,
     ) -> Runs:
-        """Train what is missing, `jobs` runs at a time, measure the why, and return the study's runs.
+        """Train what is missing, `jobs` runs at a time, measure the diagnostics, and return the study's runs.
 
-        What a `share` has is fetched, not trained (see `reslab.pull`), and a run that it has the beginning of goes on
-        from there; with `push`, checkpoints and runs that end here are sent to it.  `on` is where runs train: here,
-        slurm, ray or ray://ADDRESS.  Checkpoints, and the epochs whose weights are kept, are as in `reslab.train`.
-        `jobs` defaults to the number that trains the most images in all, on a cluster to what it has room for, and on
-        a card of Ray's to one; `time_limit` is in minutes, after which all is checkpointed and left.  Ctrl-C, or
-        a notebook's stop button, checkpoints the runs at hand and raises KeyboardInterrupt; calling again resumes.  A
-        run that fails keeps no other from being trained; at the end, `ResLabError` names those that failed, or else
-        `LockedError` those that another process held.
+        Runs that a `share` has are fetched, not trained (see `reslab.pull`), and those that it has a checkpoint of
+        resume from there; with `push`, checkpoints and runs that end here are sent to it.  `on` is where runs train:
+        here, slurm, ray or ray://ADDRESS.  Checkpoints, and the epochs whose weights are kept, are as in
+        `reslab.train`.  `jobs` defaults to the number that trains the most images in total; on a cluster, to as many as
+        fit; on each graphics card of a Ray cluster, to one.  After `time_limit` minutes, all runs write a checkpoint
+        and stop.  Ctrl-C, or a notebook's stop button, checkpoints the current runs and raises KeyboardInterrupt;
+        calling again resumes.  A failed run does not stop the others; at the end, `ResLabError` names the runs that
+        failed, or else `LockedError` those that another process held.
         """
         check_on(on, slurm_options)
         check_least("jobs", jobs, 1)
@@ -156,7 +156,7 @@ class Study:
         return self.runs
 
     def _problem(self, found: Outcome) -> ResLabError | None:
-        """Return what to raise where runs failed, or were left to another process; None where neither is so."""
+        """Return what to raise where runs failed, or were left to another process; otherwise None."""
         total = len(found.statuses)
         if found.failed:
             failures = [f"{run}: {RunFiles(self._root / run).failure_message()}" for run in found.failed]
@@ -170,25 +170,25 @@ class Study:
         )
 
     def prepare(self) -> list[Path]:
-        """Make the folders of the runs that are left, and return them in the order of training; nothing is trained.
+        """Make the folders of the runs that are left, and return them in the order of training; train nothing.
 
-        Each is for `python -m reslab.lab.execute FOLDER`, as in a job of a cluster.
+        Each is for `python -m reslab.lab.execute FOLDER`, as in a cluster job.
         """
         return self._session().prepare()
 
     def table(self) -> ShownTable:
-        """Return the errors of the last epoch, a row a variant, with differences and verdicts."""
+        """Return the errors of the last epoch, one row per variant, with differences and verdicts."""
         return ShownTable(self._block(Table, "errors"))
 
     def verdicts(self) -> list[Comparison]:
-        """Return what was compared with what, each with its interval and verdict (see `Comparison`)."""
+        """Return the study's comparisons, each with its interval and verdict (see `Comparison`)."""
         study = self._one()
         tables = read_tables(self._root)
         return of_compared(find(study, tables, chapter_of(study, self._root)).compared)
 
     @property
     def figures(self) -> tuple[str, ...]:
-        """Names of the figures that there are so far, as `figure` takes them."""
+        """Names of the figures available so far, as `figure` takes them."""
         return tuple(block.key for block in self._blocks() if isinstance(block, Figure))
 
     @checked

@@ -1,4 +1,4 @@
-"""One run from what a user names: made, continued, or left alone if it has ended."""
+"""One run from what a user names: started, resumed, or left alone if it has ended."""
 
 import contextlib
 import math
@@ -29,13 +29,13 @@ DEFAULTS = Settings()
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A run, its files, and how it stands after training."""
+    """A run, its files, and its status after training."""
 
     run: Run
     files: RunFiles
     status: Status
     stopped: bool
-    """Whether a signal asked it to stop."""
+    """Whether a signal stopped it."""
 
 
 def recipe_of(
@@ -43,13 +43,13 @@ def recipe_of(
 ) -> Recipe:
     """Return the preset's recipe with these fields changed; `epochs` stretches its schedule first.
 
-    Where no precision is given it is the one that is fast on this machine.  Raises `ResLabError` for an unknown
-    preset, field or value.
+    Unless given, the precision is the faster one on this machine.  Raises `ResLabError` for an unknown preset, field or
+    value.
     """
     given = dict(fields or {})
     described = [name.replace("_", "-") for name in OWN_NETWORK if name in given]
     if described and given.get("network"):
-        raise ResLabError(f"--network is in place of --{' and --'.join(described)}: give one or the other")
+        raise ResLabError(f"--network replaces --{' and --'.join(described)}: give one or the other")
     base = preset_recipe(preset, dataset=given.get("dataset"), depth=given.get("depth"), family=given.get("family"))
     if epochs is not None:
         base = stretch(base, epochs)
@@ -62,11 +62,11 @@ def recipe_of(
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """What recipes take from the user: images that no name tells, and the sources of networks, by `Recipe.network`."""
+    """What recipes take from the user: images that no name identifies, and network sources, by `Recipe.network`."""
 
     images: list[OwnImages]
     fingerprints: dict[str, str]
-    """Of these images, by data set."""
+    """Fingerprints of these images, by data set."""
     sources: dict[str, Source]
 
     def identified(self, recipe: Recipe) -> Recipe:
@@ -76,9 +76,9 @@ class Brought:
 
 
 def look_at_brought(recipes: Sequence[Recipe], data_root: Path | None, tell: Tell) -> Brought:
-    """Look at the user's own images and networks that recipes name (see `look_at`, `read_sources`).
+    """Read the user's own images and networks that recipes name (see `look_at`, `read_sources`).
 
-    Raises `ResLabError` within the user's own file while it is loaded: a training in it would never end.
+    Raises `ResLabError` if called from the user's own file while it is being loaded: training there would never end.
     """
     check_not_running()
     images = look_at((recipe.dataset for recipe in recipes), data_root, tell)
@@ -86,7 +86,7 @@ def look_at_brought(recipes: Sequence[Recipe], data_root: Path | None, tell: Tel
 
 
 def tell_remarks(root: Path, runs: Sequence[Run], tell: Tell) -> None:
-    """Tell what runs below `root` have to do with these, and of a rate that was changed without Muon's."""
+    """Report runs below `root` that bear on these, and a learning rate that was changed without Muon's."""
     tell_former(root, runs, tell)
     tell_unofficial(root, runs, tell)
     for words in words_of_former(root, runs):
@@ -104,11 +104,11 @@ def train_run(
     tell: Tell = aside,
     ids: bool = False,
 ) -> Trained:
-    """Train a run below `root` in this process, from where it stands; do nothing if it has ended.
+    """Train a run below `root` in this process, from its last checkpoint; do nothing if it has ended.
 
     Ctrl-C and SIGTERM (on the main thread), and `time_limit` in minutes, make it write a checkpoint and return; calling
-    again resumes.  Raises `DataError` where the images are not there, `LockedError` where another process trains the
-    run, other kin of `ResLabError` for what a user can mend.
+    again resumes.  Raises `DataError` where the images are missing, `LockedError` where another process trains the run,
+    other subclasses of `ResLabError` for what a user can fix.
     """
     check_kept(asked.recipe, settings.keep_epochs)
     check_present(asked.recipe.dataset, settings.data_root)
@@ -123,7 +123,7 @@ def train_run(
     files.create(run)
     from reslab.lab.one_run import execute
 
-    trusted = settings.trust_code or bool(brought.sources)  # it is that of a file named here
+    trusted = settings.trust_code or bool(brought.sources)  # its code is from a file named here
     settings = replace(settings, trust_code=trusted)
     try:
         with (
@@ -134,10 +134,10 @@ def train_run(
         ):
             status = execute(files, settings, on_event=board, stop=stop)
     except (LockedError, ReplacedError):
-        raise  # the folder is another process's
+        raise  # the folder belongs to another process
     except ResLabError:
         if is_new and not (files.path / "provenance.json").exists():
-            shutil.rmtree(files.path, ignore_errors=True)  # a slip in what was asked: nothing has been trained
+            shutil.rmtree(files.path, ignore_errors=True)  # a mistake in the request: nothing has been trained
             with contextlib.suppress(OSError):  # other seeds of the recipe are there
                 files.path.parent.rmdir()
         raise
@@ -145,6 +145,6 @@ def train_run(
 
 
 def check_kept(recipe: Recipe, kept: tuple[int, ...] | None) -> None:
-    """Raise `ResLabError` for an epoch that the training does not reach: a slip, where a study's runs differ."""
+    """Raise `ResLabError` for an epoch that a single training does not reach; in a study, runs differ in length."""
     if kept and recipe.schedule_unit == "epochs" and kept[-1] > math.ceil(recipe.length):
         raise ResLabError(f"--keep-epochs: there is no epoch {kept[-1]} in a training of length {recipe.length:g}")

@@ -15,11 +15,11 @@ from reslab.recipe import Run
 from reslab.session.progress import Tell
 
 HERE, SLURM, RAY = "here", "slurm", "ray"
-"""Where runs can train; ray://ADDRESS is a Ray cluster that is there."""
+"""Where runs can train; ray://ADDRESS is an existing Ray cluster."""
 
 
 def check_on(on: str, slurm_options: Sequence[str] = ()) -> None:
-    """Raise `ResLabError` for a place where no run can train, and for options of Slurm elsewhere."""
+    """Raise `ResLabError` for a place where no run can train, and for Slurm options elsewhere."""
     if on not in (HERE, SLURM, RAY) and not (on.startswith("ray://") and on != "ray://"):
         hint = nearest(on, (HERE, SLURM, RAY))
         raise ResLabError(f"--on is {HERE}, {SLURM}, {RAY} or ray://ADDRESS, not {on!r}{hint}")
@@ -40,11 +40,11 @@ def launcher(
     tell: Tell,
     slurm_options: Sequence[str] = (),
 ) -> Iterator[Callable[..., bool]]:
-    """Give what trains these runs and hands each event to `on_event`; nothing is written before it is called.
+    """Yield a function that trains these runs, passing events to `on_event`; nothing is written before it is called.
 
     `name` is that of the Slurm job, `jobs` the number of runs that train at a time; None leaves that to a cluster.  On
-    a Ray cluster of graphics cards it is the number of runs that share one.  Raises `ResLabError` where there is no
-    cluster, and `ShareError` for a share whose password a script would keep.
+    a Ray cluster with graphics cards, it is the number of runs that share one.  Raises `ResLabError` where there is no
+    cluster, and `ShareError` for a share whose password a script would contain.
     """
     from reslab.lab.speeds.speed import runs_each, share_threads
 
@@ -88,5 +88,5 @@ def _check_no_password(shares: Sequence[str]) -> None:
         if without_password(url) != url.rstrip("/"):
             raise ShareError(
                 f"{without_password(url)} is given with a user, a password or a query, which the script "
-                "would keep; put it where the driver looks for it (docs/sharing.md)"
+                "would contain; put it where the driver looks for it (docs/sharing.md)"
             )

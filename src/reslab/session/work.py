@@ -1,4 +1,4 @@
-"""A question on its way from plan to report, one call a step."""
+"""A question from plan to report, with one call per step."""
 
 import contextlib
 from collections.abc import Callable, Sequence
@@ -40,11 +40,11 @@ DEFAULTS = Settings()
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How the runs of a plan stand after a session."""
+    """The status of a plan's runs after a session."""
 
     statuses: dict[str, Status]
     stopped: bool
-    """Whether it was asked to stop, or its time was over, before all was done."""
+    """Whether it was told to stop, or ran out of time, before everything was done."""
 
     @property
     def failed(self) -> list[str]:
@@ -53,12 +53,12 @@ class Outcome:
 
     @property
     def complete(self) -> bool:
-        """Whether every run has ended; one that has not, and did not fail, is another process's."""
+        """Whether every run has ended; one that has not, and did not fail, belongs to another process."""
         return set(self.statuses.values()) <= set(ENDED)
 
 
 class Session:
-    """A plan, on the user's images, over a folder of runs; making one reads and writes no run.
+    """A plan, on the user's images, over a folder of runs; making a session changes no run.
 
     `tell` is called with messages for the user; with `ids`, they name runs by id.
     """
@@ -66,10 +66,10 @@ class Session:
     def __init__(
         self, asked: Plan, root: Path, settings: Settings = DEFAULTS, *, tell: Tell = aside, ids: bool = False
     ) -> None:
-        """Look at the images that no name tells, and at what the folder of runs already has.
+        """Read the images that no name identifies, and what the folder of runs already has.
 
-        Raises `DataError` where the user's own images are not there, `ResLabError` where a run's files are damaged,
-        a file of the user's words for a report is faulty, or the user's own file asks for this while it is loaded.
+        Raises `DataError` where the user's own images are missing, `ResLabError` where a run's files are damaged, a
+        file of the user's words for a report is faulty, or the user's own file calls this while it is being loaded.
         """
         self.root, self.settings, self._tell, self._ids = root, settings, tell, ids
         _check_words(root, asked, tell)
@@ -86,7 +86,7 @@ class Session:
     def fetch(self) -> None:
         """Fetch what others have trained already, from the shares in order, and leave the rest to be trained.
 
-        What is refused is trained here, which tells why.  Raises `ShareError` where a place does not answer.
+        Refused runs are trained here, and their training says why.  Raises `ShareError` where a place does not answer.
         """
         places = share_places(self.settings)
         push_place(self.settings, places)
@@ -96,21 +96,21 @@ class Session:
         if fetched := [one for one in found if one.kind == "fetched"]:
             self._tell(f"{len(fetched)} of {len(found)} runs fetched, not trained")
             self.planned = self._planned()
-        for where in places if found and not fetched else ():  # a list may be long: only where nothing was to be had
+        for where in places if found and not fetched else ():  # a list may be long: only if nothing was fetched
             with contextlib.suppress(ShareError):
                 self._remark_precision(where, listed(where).runs)
 
     def _remark_precision(self, where: Place, there: Sequence[str]) -> None:
-        """Say that a share has runs that are to be trained in another precision, which is part of their ids."""
+        """Say that a share has these runs in another precision, which is part of their ids."""
         known, asked = set(there), {run.recipe.precision for run in self.todo}
         for precision in set(CHOICES["precision"]) - asked:
             others = [Run(vary(run.recipe, precision=precision), run.seed).id for run in self.todo]
             if count := sum(name in known for name in others):
-                asks = f"--precision {precision} asks for them"
+                asks = f"--precision {precision} selects them"
                 self._tell(f"remark: {where.shown} has {count} of these runs in {precision}; {asks}")
 
     def look_at_shares(self) -> None:
-        """Count what shares list as fetched, for a plan that fetches nothing; one without a list is remarked on."""
+        """Count runs that shares list as fetched, for a plan that fetches nothing; report a share without a list."""
         there: set[str] = set()
         for where in share_places(self.settings):
             try:
@@ -128,7 +128,7 @@ class Session:
 
     @property
     def names(self) -> dict[str, str]:
-        """What each run is called, by its id."""
+        """The name of each run, by its id."""
         return {} if self._ids else run_names(self.plan.runs())
 
     @property
@@ -149,17 +149,17 @@ class Session:
             check_place(out)
 
     def jobs(self, asked: int | None = None, on: str = HERE) -> int | None:
-        """Return how many runs train at a time: as asked, or here the number that trains the most images in all.
+        """Return how many runs train at a time: as requested, or here the number that trains the most images in total.
 
-        None on a cluster, which decides that itself unless asked otherwise.
+        None on a cluster without a request, which then decides itself.
         """
         return asked if on != HERE else choose_jobs(asked, self.settings.device, self.todo, self._tell)
 
     def outlook(self, jobs: int | None, *, diagnose: bool = True) -> Outlook:
         """Return what is to train, how long it takes and how much disk it needs; may measure the machine's speed.
 
-        The time is that of this machine with `jobs` runs at a time, or one, and counts that of the
-        diagnostics, unless told not to.
+        The time is for this machine with `jobs` runs at a time (one for None), and includes that of the diagnostics
+        with `diagnose`.
         """
         found = outlook(self.plan, self.planned, self.root, jobs or 1, self.settings, self._tell, diagnose=diagnose)
         dropped = tuple(replaced(self.root, self.plan))
@@ -182,11 +182,11 @@ class Session:
         on: str = HERE,
         slurm_options: Sequence[str] = (),
     ) -> None:
-        """Train what is not there, each run in a process of its own or, on a card, side by side in one.
+        """Train what is missing, each run in its own process or, on a graphics card, side by side in one.
 
-        A run that fails keeps no other from being trained; its failure is in its folder.  `on` is where:
-        here, slurm (tasks of a Slurm job, which `stop` leaves to itself), ray or ray://ADDRESS.  Raises `ResLabError`
-        where there is no such cluster, before anything is written.
+        A failed run does not stop the others; its failure is in its folder.  `on` is where: here, slurm (tasks of a
+        Slurm job, which keeps running after `stop`), ray or ray://ADDRESS.  Raises `ResLabError` where there is no such
+        cluster, before anything is written.
         """
         todo = self.todo
         if not todo:
@@ -195,7 +195,7 @@ class Session:
             except ResLabError as error:  # the report needs no record
                 self._tell(f"remark: {error}")
             return
-        settings = replace(self.settings, trust_code=True)  # each folder's source is that of a file named here
+        settings = replace(self.settings, trust_code=True)  # each folder's source is from a file named here
         launching = launcher(
             on,
             self.root,
@@ -221,7 +221,7 @@ class Session:
                 ending.settle(run_files(self.root, item.run))
 
     def push(self) -> None:
-        """Push what has ended of the plan to the share that takes it, with its studies; without one, do nothing."""
+        """Push the plan's ended runs and its studies to the share that accepts them; without one, do nothing."""
         where = push_place(self.settings)
         if where is None:
             return
@@ -248,7 +248,7 @@ class Session:
         author: str | None = None,
         answers: bool | None = None,
     ) -> "ReportFiles":
-        """Write the report on these studies, or on all that the folder of runs has, and tell what it omits."""
+        """Write the report on these studies, or on all in the folder of runs, and say what is left out."""
         return write_report(
             self.root,
             out,
@@ -261,7 +261,7 @@ class Session:
         )
 
     def outcome(self, stop: StopRequest) -> Outcome:
-        """Return how the runs stand now."""
+        """Return the current status of the runs."""
         statuses = {run.id: run_files(self.root, run).status() for run in self.plan.runs()}
         unfinished = {"interrupted", "pending"} & set(statuses.values())
         return Outcome(statuses, stop.interrupted or (stop() and bool(unfinished)))
@@ -269,7 +269,7 @@ class Session:
     def record(self) -> None:
         """Write the studies below the folder of runs, so that a report knows what belongs to them.
 
-        Where a study asked for runs before that it no longer asks for, this is told first.
+        First reports runs that a study asked for before and no longer asks for.
         """
         for words in replaced(self.root, self.plan):
             self._tell(f"remark: {words}")
@@ -281,7 +281,7 @@ class Session:
 
 
 def _check_words(root: Path, asked: Plan, tell: Tell) -> None:
-    """Check the words that a user has written beside the runs, before hours of training and not at the report."""
+    """Check the words that a user has written beside the runs before hours of training, not at the report."""
     kinds = {study.name: study.kind for study in (*recorded(root)[0], *asked.studies)}
     for words in check_users(root, {OTHER_RUNS: OTHERS, **kinds}):
         tell(f"remark: {words}")
