@@ -1,9 +1,9 @@
-# Everything a fresh machine needs is installed by these targets: Python >= 3.11 and make are enough.
+# These targets install everything: a fresh machine needs only Python >= 3.11 and make.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Three on two cores: many tests wait for processes, servers and browsers that they have started.
+# Three workers on two cores: many tests wait for processes, servers and browsers that they have started.
 WORKERS ?= 3
 DOCS_STAMP := $(VENV)/.installed-docs
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -15,7 +15,7 @@ install: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ResLab needs Python 3.11 or newer; $(PYTHON) is %d.%d.  Try: make PYTHON=python3.12" % sys.version_info[:2] or 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) "pip>=25.1"  # the first that knows dependency groups
+	$(PIP) "pip>=25.1"  # the first with dependency groups
 	$(PIP) -c constraints.txt -e . --group dev
 	@touch $@
 

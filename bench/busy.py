@@ -2,9 +2,9 @@
 
 python bench/busy.py [--others 0,1,2] [--threads 1,2,default] [--seconds 5] [--rounds 3] [--source DIR ...] [--json]
 
-Each figure is a `reslab train` in a process of its own, as a user has it, on the digits, which are as large as CIFAR's
-images; the other processes are Python loops that never rest.  All combinations take turns in each round.  `--source`,
-given twice, compares two checkouts (their `src` folders) in the same rounds.  The defaults take some 8 minutes.
+Each figure is from a `reslab train` in its own process, as a user runs it, on the digits, which are as large as CIFAR's
+images; the other processes are busy Python loops.  All combinations take turns in each round.  `--source`, given twice,
+compares two checkouts (their `src` folders) in the same rounds.  The defaults take about 8 minutes.
 """
 
 import argparse
@@ -25,12 +25,12 @@ from reslab import host
 
 DEFAULT = "default"
 PATIENCE_SECONDS = 120.0
-"""How long a training may take to its first epoch: beside other work, importing torch alone takes a while."""
+"""How long a training may take until its first epoch: beside other work, importing torch alone takes a while."""
 
 
 @contextlib.contextmanager
 def busy(number: int) -> Iterator[None]:
-    """Keep so many processes busy."""
+    """Keep this number of processes busy."""
     processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(number)]
     try:
         yield
@@ -58,15 +58,15 @@ def images_per_second(source: Path, threads: str, others: int, options: argparse
             time.sleep(options.settle)
             before = len(_epochs(process, Path(folder)))
             time.sleep(options.seconds)
-            speeds = _epochs(process, Path(folder), before + 2)[before + 1 :]  # from an epoch that began settled
+            speeds = _epochs(process, Path(folder), before + 2)[before + 1 :]  # those that started after settling
         finally:
             process.send_signal(signal.SIGKILL)
             process.wait()
-    return statistics.harmonic_mean(speeds)  # of epochs as large as each other
+    return statistics.harmonic_mean(speeds)  # epochs have equal sizes
 
 
 def _epochs(process: "subprocess.Popen[bytes]", root: Path, least: int = 1) -> list[float]:
-    """Return the speed of each epoch so far, of which there must be some."""
+    """Return the speed of each epoch so far; there must be at least `least`."""
     until = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < until and process.poll() is None:
         for path in root.rglob("metrics.jsonl"):
@@ -106,7 +106,7 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _make_ready(source: Path) -> None:
-    """Let the kernels be compiled before anything is timed."""
+    """Compile the kernels before anything is timed."""
     subprocess.run(
         [sys.executable, "-c", "from reslab.kernels.build import kernels; kernels()"],
         env={**os.environ, "PYTHONPATH": str(source)},
@@ -115,7 +115,7 @@ def _make_ready(source: Path) -> None:
 
 
 def show(options: argparse.Namespace, rows: list[dict[str, Any]], machine: str) -> None:
-    """Print the machine, a table, and the default beside what there is to compare it with."""
+    """Print the machine, a table, and the default next to what it can be compared with."""
     print(machine)
     print(f"Images a second, ResNet-{options.depth}, {options.precision}; medians of {options.rounds} rounds in turn\n")
     for source in map(str, options.source):
@@ -148,11 +148,11 @@ def main() -> None:
     parser.add_argument("--others", default="0,1,2", help="other busy processes")
     parser.add_argument("--threads", default=f"1,{cores},{DEFAULT}" if cores > 1 else f"1,{DEFAULT}")
     parser.add_argument("--seconds", type=float, default=5.0, help="how long each figure is measured")
-    parser.add_argument("--settle", type=float, default=2.0, help="after the first epoch, before it is")
+    parser.add_argument("--settle", type=float, default=2.0, help="wait after the first epoch, before measuring")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--depth", type=int, default=20)
     parser.add_argument("--precision", choices=("fp32", "bf16"), default=host.cpu_precision())
-    parser.add_argument("--source", type=Path, action="append", help="a folder src to measure; default: this one's")
+    parser.add_argument("--source", type=Path, action="append", help="a src folder to measure; default: our own")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     options.others = [int(number) for number in options.others.split(",")]

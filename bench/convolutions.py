@@ -1,4 +1,4 @@
-"""The 3x3 convolutions of ResNet-20 one by one, ours and torch's in turn: time and distance from float64.
+"""The 3x3 convolutions of ResNet-20 one by one, ours and torch's in turn: time and deviation from float64.
 
 python bench/convolutions.py [THREADS]
 """
@@ -19,20 +19,20 @@ from reslab.training.process_settings import keep_freed_memory
 
 IMAGES, ROUNDS = 128, 15
 LAYERS = ((16, 16, 32), (32, 32, 16), (64, 64, 8))
-"""Channels in and out, and pixels of a side."""
+"""Channels in and out, and pixels per side."""
 
 Way = Callable[[Tensor], Tensor]
 
 
 def timed(call: Callable[[], object]) -> float:
-    """Return how many milliseconds a call takes."""
+    """Return the milliseconds that a call takes."""
     begun = time.perf_counter()
     call()
     return 1e3 * (time.perf_counter() - begun)
 
 
 def measure(ways: dict[str, Way], maps: Tensor, gradient: Tensor) -> dict[str, tuple[float, float]]:
-    """Return each way's medians of the time forward and backward, in milliseconds; the ways take turns."""
+    """Return each way's median times of forward and backward, in milliseconds; the ways take turns."""
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     for _ in range(ROUNDS + 2):
         for name, way in ways.items():
@@ -48,7 +48,7 @@ def measure(ways: dict[str, Way], maps: Tensor, gradient: Tensor) -> dict[str, t
 
 
 def far(way: Way, convolution: nn.Conv2d, maps: Tensor, gradient: Tensor) -> tuple[float, float, float]:
-    """Return how far the output and the gradients of maps and weights are from float64's, as shares of those."""
+    """Return the relative deviations of the output and of the gradients of maps and weights from float64."""
     results: list[list[Tensor]] = []
     for wide in (False, True):
         leaf = (maps.double() if wide else maps.clone()).requires_grad_()

@@ -1,4 +1,4 @@
-"""Networks evaluated by our kernels and by torch's operations, in turn: images a second, and distance from float64.
+"""Networks evaluated by our kernels and by torch's operations, in turn: images a second, and deviation from float64.
 
 python bench/evaluation.py [THREADS]
 """
@@ -25,7 +25,7 @@ NETWORKS = (("residual", 20, 1), ("residual", 56, 1), ("preact", 20, 1), ("wide"
 
 
 def outputs(network: nn.Module, images: Tensor, precision: str) -> Tensor:
-    """Return the logits, in evaluation mode and with nothing differentiated."""
+    """Return the logits, in evaluation mode and without gradients."""
     device = images.device
     with torch.inference_mode(), arithmetic(device, evaluating_precision(device, precision)):
         logits: Tensor = network(images)
@@ -41,7 +41,7 @@ def by_kernels(network: nn.Module, precision: str) -> nn.Module:
 
 
 def measure(network: nn.Module, images: Tensor, precision: str) -> str:
-    """Return a line of medians and distances; the ways take turns."""
+    """Return a line of medians and deviations; the ways take turns."""
     ways = {"ours": by_kernels(network, precision), "torch": network}
     exact = outputs(copy.deepcopy(network).double(), images[:100].double(), "fp32")
     speeds: dict[str, list[float]] = {name: [] for name in ways}
@@ -72,7 +72,7 @@ def main() -> None:
     for family, depth, width in NETWORKS:
         network = build(family, depth, "B", 10, initialisation="he-fan-out", seed=0, width=width)
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        network(images[:100])  # statistics of maps, not those of the beginning
+        network(images[:100])  # statistics of real maps, not the initial ones
         network.eval()
         for precision in ("bf16", "fp32"):
             print(f"{family} {depth} x {width}, {precision}: {measure(network, images, precision)}", flush=True)

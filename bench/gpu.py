@@ -2,8 +2,7 @@
 
 python bench/gpu.py [--depths 20,56,110] [--side-by-side 1,2,4,6] [--kernels 20]
 
-What is timed is `reslab.lab.speeds.stepping`, from bytes on the card to updated weights, batch 128, on noise; median of
-five.
+It times `reslab.lab.speeds.stepping`, from bytes on the card to updated weights, batch 128, on noise; median of five.
 """
 
 import argparse
@@ -36,7 +35,7 @@ def milliseconds(depth: int, precision: str, runs: int, device: torch.device) ->
     """Return the time of a step of each of `runs` side by side, divided by their number."""
     trainers = [trainer(recipe(depth, precision), noise(), device) for _ in range(runs)]
     for train in trainers:
-        train(4)  # the first is done directly, the second recorded
+        train(4)  # the first runs directly, the second is recorded
     steps, taken = max(10, 1200 // depth), []
     with ThreadPoolExecutor(runs) as pool:
         for _ in range(REPEATS):

@@ -1,10 +1,10 @@
-"""Two machines that race for the same run, again and again, where the system's locks do not reach.
+"""Two machines that repeatedly race for the same run, where the system's locks do not reach.
 
 python bench/leases.py [TRIES]
 
-Each try has two processes that call themselves different machines, with locks of the system that do nothing, clocks
-that differ by an hour, and one run.  Exactly one may hold it.  Every fourth try, the holder is killed, and the other
-must take the run over.
+Each try has two processes that pretend to be different machines, with system locks that do nothing, clocks that differ
+by an hour, and one run.  Exactly one may hold it.  Every fourth try, the holder is killed, and the other must take the
+run over.
 """
 
 import contextlib
@@ -47,7 +47,7 @@ while True:
 
 
 def machine(name: str, folder: Path, ahead: float, patience: float) -> "subprocess.Popen[str]":
-    """Start a machine that tries to hold the run for so long, once it is told to begin."""
+    """Start a machine that tries to hold the run for up to `patience` seconds, once told to begin."""
     process = subprocess.Popen(
         [sys.executable, "-c", MACHINE, name, str(folder), str(ahead), str(patience)],
         stdin=subprocess.PIPE,
@@ -66,7 +66,7 @@ def said(process: "subprocess.Popen[str]") -> str:
 
 
 def tell(process: "subprocess.Popen[str]") -> None:
-    """Let a machine go on."""
+    """Let a machine continue."""
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError):
         process.stdin.write("\n")
@@ -102,7 +102,7 @@ def waits(both: list["subprocess.Popen[str]"]) -> "subprocess.Popen[str]":
 
 
 def main() -> None:
-    """Race as often as asked, and count."""
+    """Race as often as requested, and count."""
     tries = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     good, begun = 0, time.monotonic()
     with tempfile.TemporaryDirectory() as root:

@@ -1,9 +1,9 @@
-"""Ten thousand run directories: what status, the store, a share and the report take.
+"""Ten thousand run directories: time and memory of status, the store, a share and the report.
 
 python bench/many_runs.py [RUNS] [--epochs N] [--folder FOLDER] [--parts status,report]
 
-The runs are planted, of twenty recipes, each with its metrics, result, provenance and manifest.  Each part is timed in
-a process of its own, with the most memory that it held.  A FOLDER is kept, so that a second call plants nothing.
+The runs are synthetic, of twenty recipes, each with its metrics, result, provenance and manifest.  Each part is timed
+in its own process, with its peak memory.  A FOLDER is kept, so a second call creates nothing.
 """
 
 import argparse
@@ -35,7 +35,7 @@ MEMORY = "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.std
 
 
 def plant(root: Path, num_runs: int, num_epochs: int) -> None:
-    """Write ended runs without weights, as a copy of records has them."""
+    """Write ended runs without weights, like a copy of records."""
     fingerprint = known("digits").fingerprint
     recipes = [
         stretch(
@@ -80,7 +80,7 @@ def plant(root: Path, num_runs: int, num_epochs: int) -> None:
 
 
 def main() -> None:
-    """Plant, and time each part."""
+    """Create the runs, and time each part."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=int, nargs="?", default=10_000)
     parser.add_argument("--epochs", type=int, default=20)
@@ -92,7 +92,7 @@ def main() -> None:
         places = {name: str(folder / name) for name in ("root", "share", "copy", "out")}
         begun = time.monotonic()
         if not Path(places["root"]).exists():
-            with patch("os.fsync"):  # nothing here need survive a power cut
+            with patch("os.fsync"):  # nothing here needs to survive a power cut
                 plant(Path(places["root"]), arguments.runs, arguments.epochs)
             print(f"{arguments.runs:,} runs of {arguments.epochs} epochs, planted in {time.monotonic() - begun:.0f} s")
         for name in arguments.parts.split(","):

@@ -4,8 +4,8 @@ python bench/recompute.py [RUNS] [REPORT]      results/runs and results/report, 
 
 Reads run.json, result.json, metrics.jsonl, provenance.json and diagnostics.json, does what the captions say, and
 compares every number with the CSV files in REPORT/tables.  Intervals, p, verdicts and the seeds that would detect a
-difference are compared there and in the report's sentences; recompute_tests.py computes them.  Prints how many agree,
-by table, and each that does not (exit code 1).  Nothing of ResLab's code is used, so that a mistake there is not
+difference are compared there and in the report's sentences; recompute_tests.py computes them.  Prints how many numbers
+agree, by table, and each that does not (exit code 1).  Uses none of ResLab's code, so that a mistake there is not
 repeated here.
 """
 
@@ -18,7 +18,7 @@ from recompute_records import Tally, read_runs
 
 
 def main() -> None:
-    """Print what agrees, and end with 1 where something does not."""
+    """Print what agrees; exit with 1 if anything does not."""
     given = [Path(text) for text in sys.argv[1:]]
     runs, report = (given + [Path("results/runs"), Path("results/report")][len(given) :])[:2]
     recipes, tally = read_runs(runs), Tally()

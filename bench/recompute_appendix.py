@@ -14,7 +14,7 @@ UNIT = {"s": 1, "min": 60, "h": 3600}
 
 
 def appendix(report: Path, recipes: dict[str, Recipe], tally: Tally) -> dict[str, Recipe]:
-    """Check the tables of the appendix; return the recipes by what the report calls them."""
+    """Check the tables of the appendix; return the recipes by their names in the report."""
     named = {row["Runs"]: recipes[row["Recipe"]] for row in rows_of(report, "appendix-recipes")}
     for row in rows_of(report, "appendix-runs"):
         run = recipes[row["Recipe"]].seeds[int(row["Seed"])]
@@ -75,13 +75,13 @@ def appendix(report: Path, recipes: dict[str, Recipe], tally: Tally) -> dict[str
 
 
 def _training(run: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the attempts of a finished run that trained anything: one may have begun at its end."""
+    """Return the attempts of a finished run that trained anything: one may have started at its end."""
     first, *others = run["provenance"]["attempts"]
     return [first, *(one for one in others if one["from_iteration"] < run["result"]["iterations"])]
 
 
 def seconds(text: str) -> tuple[float, float]:
-    """Return a time as shown, and how far off rounding may be."""
+    """Return a time as shown, and the largest rounding error."""
     parts = [(float(value.replace(",", "")), UNIT[unit]) for value, unit in re.findall(r"([\d.,]+) (s|min|h)", text)]
     decimal = "." in text
     return sum(value * unit for value, unit in parts), (0.05 if decimal else 0.5 * min(unit for _, unit in parts))

@@ -43,7 +43,7 @@ def chapters(report: Path, runs: Path, recipes: dict[str, Recipe], tally: Tally)
 
 
 def _variants(study: dict[str, Any], recipes: dict[str, Recipe]) -> Iterator[tuple[str, Recipe]]:
-    """Yield the label of each variant with its runs: of the same recipe, and of the seeds asked."""
+    """Yield the label of each variant with its runs: those of its recipe and the study's seeds."""
     for variant in study["variants"]:
         for recipe in recipes.values():
             common = set(recipe.fields) & set(variant["recipe"])
@@ -54,7 +54,7 @@ def _variants(study: dict[str, Any], recipes: dict[str, Recipe]) -> Iterator[tup
 
 
 def _finder(known: dict[str, Recipe]) -> Callable[[str], Recipe]:
-    """Return what finds the runs behind a row's label: the one variant whose own label has all its parts."""
+    """Return a function that finds the runs for a row's label: of the one variant whose label has all its parts."""
 
     def parts(label: str) -> set[str]:
         return set(label.replace(" of the images", "").split(", "))
@@ -68,7 +68,7 @@ def _finder(known: dict[str, Recipe]) -> Callable[[str], Recipe]:
 
 
 def _base(row: Row, report: Path, study: str, find: Callable[[str], Recipe], own: Recipe) -> Recipe:
-    """Return what a row without a column Against is compared with: the row of its data set and depth without size."""
+    """Return the baseline of a row without a column Against: the row of its data set and depth without size."""
     for other in rows_of(report, f"{study}-errors"):
         recipe = find(next(iter(other.values())))
         same = [recipe.fields[name] == own.fields[name] for name in ("dataset", "depth")]
@@ -78,7 +78,7 @@ def _base(row: Row, report: Path, study: str, find: Callable[[str], Recipe], own
 
 
 def _pair(second: str, first: str, find: Callable[[str], Recipe]) -> tuple[Recipe, Recipe]:
-    """Return both sides of a comparison; the first leaves out what the second has said, and the reverse."""
+    """Return both sides of a comparison; each label leaves out what the other has said."""
     tail = second.split(", ")
     ways = [(second, first)]
     ways += [(second, f"{first}, {part}") for part in tail]
@@ -96,7 +96,7 @@ def _apart(second: Recipe, first: Recipe) -> float:
 
 
 def design(row: Row, known: dict[str, Recipe], tally: Tally, table: str) -> None:
-    """Check a row of classes by images of each class: of the runs that saw as many samples as those on all images."""
+    """Check a row of classes by images per class: for runs that saw as many samples as those on all images."""
     (classes, *_), *cells = row.items()
     for head, shown in cells:
         numbers = tuple(int(text.split(" ")[0].replace(",", "")) for text in (row[classes], head))

@@ -16,7 +16,7 @@ Row = dict[str, str]
 
 @dataclass
 class Recipe:
-    """The finished runs of one recipe, by seed: what their files have."""
+    """The finished runs of one recipe, by seed: the content of their files."""
 
     name: str
     fields: dict[str, Any] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class Tally:
     wrong: list[str] = field(default_factory=list)
 
     def check(self, place: tuple[str, str, str], shown: str, *values: float | None) -> None:
-        """Compare the numbers of a cell with these, each to the digits that are shown."""
+        """Compare the numbers in a cell with these, each to the digits shown."""
         table = place[0]
         found = re.findall(r"[-+]?[\d,]*\d(?:\.\d+)?", shown)
         if len(found) != len(values):

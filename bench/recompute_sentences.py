@@ -1,4 +1,4 @@
-"""Numbers that sentences of a chapter tell of runs, its own and other studies'; called by recompute_chapters.py."""
+"""Numbers in the sentences of a chapter, about its own and other studies' runs; called by recompute_chapters.py."""
 
 import itertools
 import re
@@ -9,13 +9,13 @@ from recompute_appendix import drops
 from recompute_records import Recipe, Row, Tally, spread
 
 LENGTH = ("length", "first_drop", "second_drop")
-"""The fields in which recipes of another length differ."""
+"""The fields in which recipes of different lengths differ."""
 
 NUMBER = r"[-+]?\d+\.\d+"
 
 
 def sentences(study: str, chapter: str, known: dict[str, Recipe], recipes: dict[str, Recipe], tally: Tally) -> None:
-    """Check what a chapter's sentences tell: depths by length, other lengths, ends of curves, curves that rise."""
+    """Check what a chapter's sentences say: depths by length, other lengths, ends of curves, curves that rise."""
     text = chapter.replace("\N{MINUS SIGN}", "-")
     for dataset, deeper, least, told in re.findall(r"On (\S+), ResNet-(\d+) minus ResNet-(\d+) is (.*?)[.] ", text):
         both = [_by_length(_one(known, dataset, int(depth)), recipes) for depth in (deeper, least)]
@@ -66,7 +66,7 @@ def sentences(study: str, chapter: str, known: dict[str, Recipe], recipes: dict[
 
 
 def per_image(row: Row, known: dict[str, Recipe], recipes: dict[str, Recipe], tally: Tally) -> None:
-    """Check a row of the table by the rate per image: the runs of this batch and rate, whichever study asked them."""
+    """Check a row of the table by the rate per image: the runs with this batch and rate, from whichever study."""
     place = float(row["Batch"]), float(row["Rate"])
     (recipe,) = (
         one
@@ -82,7 +82,7 @@ def per_image(row: Row, known: dict[str, Recipe], recipes: dict[str, Recipe], ta
 
 
 def _by_rate_per_image(known: dict[str, Recipe], recipes: dict[str, Recipe]) -> list[list[Recipe]]:
-    """Return recipes that are a study's base but for batch and rate, by rate per image, where two have the same."""
+    """Return groups of recipes with the same rate per image that differ from a study's base in batch and rate alone."""
     base = next(iter(known.values()))
     lines: dict[float, list[Recipe]] = {}
     for recipe in recipes.values():
@@ -98,7 +98,7 @@ def _reach(line: Iterable[Recipe]) -> float:
 
 
 def _rise(study: str, shown: list[str], recipes: Iterable[Recipe], tally: Tally) -> None:
-    """Check the ends of the errors at the rate after the first drop, of the recipe whose curve is nearest to them."""
+    """Check the ends of the errors at the rate after the first drop, against the recipe whose curve is nearest."""
     ends = []
     for recipe in recipes:
         ((_, after), (before, _), *_) = drops(recipe.curve("rate"))
@@ -109,7 +109,7 @@ def _rise(study: str, shown: list[str], recipes: Iterable[Recipe], tally: Tally)
 
 
 def _rises(known: dict[str, Recipe]) -> list[float]:
-    """Return by how much 20 superclasses, and 100 classes, end above CIFAR-10 with as many images of each class."""
+    """Return by how much 20 superclasses, and 100 classes, end above CIFAR-10 with the same number per class."""
     errors: dict[tuple[str, float], float] = {}
     for one in known.values():
         steps = one.fields["length"] * one.fields.get("train_share", 1.0)
@@ -127,7 +127,7 @@ def _one(known: dict[str, Recipe], dataset: str, depth: int) -> Recipe:
 
 
 def _by_length(recipe: Recipe, recipes: dict[str, Recipe]) -> dict[float, Recipe]:
-    """Return what differs from a recipe in the length of its schedule alone, by that length."""
+    """Return the recipes that differ from one only in the length of the schedule, by that length."""
     return {one.fields["length"]: one for one in recipes.values() if _alike(one, recipe, LENGTH)}
 
 

@@ -1,10 +1,10 @@
 """Recompute the intervals, p-values and verdicts of a report from the errors of its runs, with NumPy and SciPy alone.
 
-Called by recompute_words.py.  Written from the method, not from ResLab's code.  The variance of seeds is pooled over
-the recipes that a study compares, in units of a binomial draw's, and each recipe's own is drawn towards it (Smyth 2004,
-section 6.2), but not that of one that stands out.  Fewer than three with a spread lean on those of the report at their
-learning rates.  A single seed is given the pooled variance.  Intervals are Welch's; p is corrected over a study by
-Holm's method.
+Called by recompute_words.py.  Written from the method, not from ResLab's code.  The variance of seeds, in units of a
+binomial draw's, is pooled over the recipes that a study compares, and each recipe's own is shrunk towards it (Smyth
+2004, section 6.2), except that of an outlier.  Fewer than three recipes with a spread lean on those of the report at
+their learning rates.  A single seed is given the pooled variance.  Intervals are Welch's; p is corrected over a study
+by Holm's method.
 """
 
 import math
@@ -21,7 +21,7 @@ FEWEST, STANDS_OUT, LEAST_WORTH, PAIRED_FROM = 3, 0.02, 4, 5
 
 @dataclass(frozen=True)
 class Errors:
-    """Last-epoch test errors (%) of the runs of one recipe, on so many test images."""
+    """Last-epoch test errors (%) of the runs of one recipe, and the number of test images."""
 
     recipe: str
     values: tuple[float, ...]
@@ -50,7 +50,7 @@ class Errors:
 
 @dataclass(frozen=True)
 class Pooled:
-    """A variance in binomial units, its worth to each in degrees of freedom, and those that it was estimated from."""
+    """A variance in binomial units, the degrees of freedom it adds to each recipe, and the sources of its estimate."""
 
     ratio: float
     worth: float
@@ -61,7 +61,7 @@ class Pooled:
 class Found:
     """A difference (points), with its standard error, degrees of freedom and the variances of a seed on both sides.
 
-    `published` is the error that it is from, where that is published, and so is known.
+    `published` is the published error that it is measured from, if any; that is known exactly.
     """
 
     value: float
@@ -79,13 +79,13 @@ class Found:
         return float(2 * stats.t.sf(abs(self.value) / self.error, self.freedom))
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Return the ends, between what two errors from 0 to 100% allow."""
+        """Return the ends, within what two errors from 0 to 100% allow."""
         low, high = stats.t.interval(level, self.freedom, loc=self.value, scale=self.error)
         least, most = (-100.0, 100.0) if self.published is None else (-self.published, 100 - self.published)
         return max(float(low), least), min(float(high), most)
 
     def level(self, p: float) -> float:
-        """Return the level of the interval that is shown: 95%, corrected as p is; 90% of what is equal."""
+        """Return the level of the interval shown: 95%, corrected as p is; 90% if the two are equal."""
         return 1 - (2 * LEVEL if self.verdict(p) == "equal" else LEVEL * self.p / p)
 
     def verdict(self, p: float) -> str:
@@ -96,7 +96,7 @@ class Found:
         return "equal" if low > -MARGIN and high < MARGIN else "not significant"
 
     def seeds(self, num_compared: int, sd: float | None = None) -> int:
-        """Return how many of each would detect this size with 80% power, at Bonferroni's level."""
+        """Return how many seeds of each would detect this size with 80% power, at Bonferroni's level."""
         size = abs(self.value) / (self.sd if sd is None else sd)
         for n in range(2, 1001):
             freedom = (n - 1) * sum(self.variances) ** 2 / sum(one**2 for one in self.variances)
@@ -131,14 +131,14 @@ def compare(pairs: Sequence[tuple[Errors, Errors]], report: Sequence[Errors]) ->
 
 
 def against_single(ours: Errors, groups: Sequence[Errors], published: float, report: Sequence[Errors]) -> Found:
-    """Compare a mean with one published run, which is taken to vary as ours do: one more draw."""
+    """Compare a mean with one published run, which is assumed to vary as ours do: one more draw."""
     variance, freedom, _ = _spread(ours, *_pooled(set(groups), report))
     error = math.sqrt(variance * (1 + 1 / len(ours.values)))
     return Found(ours.mean - published, error, freedom, (variance, variance), published)
 
 
 def corrected(found: Sequence[Found]) -> list[tuple[Found, float]]:
-    """Return each difference with its p, corrected for how many there are."""
+    """Return each difference with its p, corrected for their number."""
     return list(zip(found, holm([one.p for one in found]), strict=True))
 
 
@@ -152,7 +152,7 @@ def holm(values: Sequence[float]) -> list[float]:
 
 
 def _pooled(groups: set[Errors], report: Sequence[Errors]) -> tuple[Pooled | None, Pooled, set[Errors]]:
-    """Return what these groups lean on, what single seeds are given, and the groups that stand out."""
+    """Return the variance that these groups lean on, that of single seeds, and the outlying groups."""
     own = [one for one in groups if one.freedom]
     rates = {one.rate for one in groups}
     several = [one for one in report if one.freedom and one.rate in rates] or [one for one in report if one.freedom]
@@ -175,7 +175,7 @@ def _spread(one: Errors, pooled: Pooled | None, lent: Pooled, apart: set[Errors]
 
 
 def _common(groups: Sequence[Errors]) -> tuple[Pooled | None, set[Errors]]:
-    """Pool groups without those that stand out, the widest first; None where fewer than three are left."""
+    """Pool groups without outliers, the widest first; None where fewer than three are left."""
     kept, apart = sorted(groups, key=lambda one: one.ratio), set[Errors]()
     while len(kept) >= FEWEST:
         if _chance(kept[-1], _fit(kept[:-1])) * len(groups) >= STANDS_OUT:
@@ -210,7 +210,7 @@ SIZE = re.compile(
 
 
 def sizes(text: str) -> list[dict[str, str]]:
-    """Return the sizes that a text tells: what each part of one is shown as."""
+    """Return the sizes in a text: each part as it is shown."""
     found = [match.groupdict() for match in SIZE.finditer(text.replace("\N{MINUS SIGN}", "-"))]
     return [{name: shown for name, shown in one.items() if shown} for one in found]
 

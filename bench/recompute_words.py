@@ -14,7 +14,7 @@ from recompute_tests import Errors, against_single, compare, corrected, of_size,
 
 @dataclass
 class Asked:
-    """What a study compares: where the report tells it, its row there, and both sides; and all recipes' errors."""
+    """What a study compares: where the report shows it, its row there, and both sides; and all recipes' errors."""
 
     study: str
     report: list[Errors]
@@ -53,7 +53,7 @@ def tested(asked: Asked, known: dict[str, Recipe], chapter: str, answers: Sequen
 
 
 def _in_text(study: str, shown: dict[str, str], expected: Sequence[dict[str, float]], tally: Tally) -> None:
-    """Check a size in a sentence against the difference that is nearest to it."""
+    """Check a size in a sentence against the nearest difference."""
     nearest = min(
         expected, key=lambda one: sum(abs(one[name] - float(shown[name])) for name in ("value", "low", "high"))
     )
@@ -70,7 +70,7 @@ CLAUSE = re.compile(
 
 
 def _in_answer(study: str, text: str, expected: Sequence[dict[str, float]], tally: Tally) -> int:
-    """Check sizes and intervals of an answer; sizes without a sign are of either.  Return how many there are.
+    """Check sizes and intervals of an answer; sizes without a sign may have either.  Return how many there are.
 
     The interval of a size must be that difference's; the ends of a range must be differences.
     """
@@ -104,7 +104,7 @@ def _published(known: dict[str, Recipe], chapter: str) -> list[tuple[Recipe, flo
 
 
 def _between_sets(known: dict[str, Recipe]) -> list[tuple[Errors, Errors]]:
-    """Return what tells classes from images of each: 100 classes and 10 with as few of each, 20 and 100."""
+    """Return pairs that separate classes from images per class: 100 classes and 10 with as few each, 20 and 100."""
     by_place = {(one.fields["dataset"], one.fields["train_share"]): one.errors for one in known.values()}
     hundred, coarse, few = (
         by_place[place] for place in (("cifar100", 1.0), ("cifar100-coarse", 1.0), ("cifar10", 0.1))
@@ -113,7 +113,7 @@ def _between_sets(known: dict[str, Recipe]) -> list[tuple[Errors, Errors]]:
 
 
 def chapter_words(report: Path, title: str) -> tuple[str, list[str]]:
-    """Return the text of a chapter without its tables and answers, and the answers' sizes, of the opening, too."""
+    """Return the text of a chapter without its tables and answers, and the sizes in the answers and the opening."""
     parts = re.split(
         r"^## (.*)$",
         (report / "report.md").read_text(encoding="utf-8").replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"),

@@ -1,6 +1,6 @@
-"""How long the report of every study takes, on planted runs of 164 epochs and more: seconds, and the page's size.
+"""How long the report of every study takes, on synthetic runs of 164 epochs and more: seconds, and the page's size.
 
-python bench/report.py [SEEDS]      four seeds of all studies are some 340 runs
+python bench/report.py [SEEDS]      four seeds of all studies are about 340 runs
 """
 
 import random
@@ -21,7 +21,7 @@ from synthetic import Truth, write_run
 
 
 def plant(root: Path, seeds: int) -> tuple[int, int]:
-    """Write the runs of all studies, and the studies; return how many runs and epochs."""
+    """Write the runs of all studies, and the studies; return the numbers of runs and epochs."""
     runs = {}
     for name in QUESTIONS:
         study = ask(name, Options(seeds=seeds))

@@ -1,6 +1,6 @@
 """How far the verdicts can be trusted: coverage, false verdicts and power by simulation.
 
-    python bench/spread.py                 # the whole table, some minutes
+    python bench/spread.py                 # the whole table, a few minutes
     python bench/spread.py --draws 200     # quicker, less exact
     python bench/spread.py --json
 
@@ -9,7 +9,7 @@ Each seed's error is the variant's true error plus a normal deviation, rounded t
 is judged with each group's own spread (Welch) and with a shared one (moderated).  Columns, in percent: 95% intervals
 that hold the true difference (`coverage`, per comparison), studies with a false verdict after Holm's correction
 (`false`), and studies that find the half point, after correction (`power`) and by its interval alone (`alone`).
-`wild` is one variant with 20 times the spread of the others, `edge` are three that come ever nearer to divergence.
+In `wild`, one variant has 20 times the spread of the others; in `edge`, three come closer and closer to divergence.
 """
 
 import argparse
@@ -33,7 +33,7 @@ Method = Callable[[list[Summary]], list[Difference]]
 
 @dataclass(frozen=True)
 class Row:
-    """One setting by one method; percentages."""
+    """One setting and one method; percentages."""
 
     method: str
     seeds: int

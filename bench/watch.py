@@ -2,8 +2,8 @@
 
 python bench/watch.py [--runs 300] [--epochs 164] [--pages 10] [--idle 60]
 
-The runs are planted, of several studies.  Requests are timed at the server's door; pages are Chromium's, where it is
-installed.  While requests are timed again, four runs get a line a second, as if they trained.
+The runs are synthetic, of several studies.  Requests are timed over HTTP; pages are opened in Chromium, if it is
+installed.  Requests are timed again while four runs get a line a second, as if they trained.
 """
 
 import argparse
@@ -39,7 +39,7 @@ TRAINING = 4
 
 
 def plant(root: Path, num_runs: int, num_epochs: int) -> list[Run]:
-    """Write the studies, and so many runs of them, seed by seed; return these, the last `TRAINING` not finished."""
+    """Write the studies and `num_runs` of their runs, seed by seed; return these, the last `TRAINING` not finished."""
     wanted: dict[str, Run] = {}
     studies = [ask(name, Options(seeds=8, epochs=num_epochs)) for name in QUESTIONS if name != "epochs"]
     for study in studies:
@@ -62,7 +62,7 @@ def percentile(times: Sequence[float], share: float) -> float:
 
 
 class Server(Served):
-    """`reslab watch` in a process of its own, asked and measured."""
+    """`reslab watch` in its own process, queried and measured."""
 
     def __init__(self, root: Path) -> None:
         begun = time.monotonic()
@@ -70,19 +70,19 @@ class Server(Served):
         self.took = time.monotonic() - begun
 
     def ask(self, path: str) -> tuple[float, Any]:
-        """Return how long an answer took, and what it is."""
+        """Return the time of a response, and its content."""
         begun = time.monotonic()
         with urlopen(self.address + path) as answer:
             content = answer.read()
         return time.monotonic() - begun, json.loads(content)
 
     def memory(self) -> float:
-        """Return the most memory that it held, in MB."""
+        """Return its peak memory, in MB."""
         text = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(text.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
 
     def seconds(self) -> float:
-        """Return the processor time that it took so far."""
+        """Return the processor time that it has used so far."""
         return process_seconds(self.process.pid)
 
 
@@ -93,7 +93,7 @@ def process_seconds(pid: int) -> float:
 
 
 def time_requests(server: Server, runs: Sequence[Run], words: str) -> None:
-    """Ask for everything once in another order than any page would, and print how long each kind took."""
+    """Request everything once in an order that no page would use, and print how long each kind took."""
     studies = [study["name"] for study in server.ask("api/plan")[1]["studies"]]
     chosen = random.Random(words).sample(list(runs), min(40, len(runs)))
     pairs = zip(chosen[::2], chosen[1::2], strict=True)
@@ -151,7 +151,7 @@ def time_pages(server: Server, num_pages: int, idle: float) -> None:
 
 
 def main() -> None:
-    """Plant, serve, and print a line for each measurement."""
+    """Create the runs, serve them, and print a line for each measurement."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=300)
     parser.add_argument("--epochs", type=int, default=164)

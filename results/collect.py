@@ -30,7 +30,7 @@ RECORDS = (
     "manifest.json",
     "result.json",
 )
-"""The last one says that the run is whole, and is copied last."""
+"""The last one marks a run as complete, so it is copied last."""
 
 
 def collect(runs: Path, to: Path, with_weights: frozenset[str]) -> list[str]:
@@ -60,7 +60,7 @@ def collect(runs: Path, to: Path, with_weights: frozenset[str]) -> list[str]:
 
 
 def with_all_seeds(study: Study, root: Path) -> Study:
-    """Return the study with every seed of a variant that has ended: some recipes have more than the others."""
+    """Return the study with every seed that has ended of each variant: some recipes have more than others."""
     variants = []
     for variant in study.variants:
         places = map(RunFiles, (root / variant.recipe.id).glob("seed*"))
@@ -71,7 +71,7 @@ def with_all_seeds(study: Study, root: Path) -> Study:
 
 
 def in_todays_words(study: Study) -> Study:
-    """Return one of ResLab's own studies as it would ask today; a study of one's own stays as it is."""
+    """Return one of ResLab's own studies in its current words; a user's own study does not change."""
     if study.kind not in QUESTIONS:
         return study
     recipes = [variant.recipe for variant in study.variants]
@@ -84,7 +84,7 @@ def main() -> None:
     """Read the command line and collect."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=Path, help="the folder of all runs")
-    parser.add_argument("--weights", nargs="*", default=[], metavar="RECIPE_ID", help="recipes whose weights go along")
+    parser.add_argument("--weights", nargs="*", default=[], metavar="RECIPE_ID", help="recipes to copy the weights of")
     arguments = parser.parse_args()
     for run in collect(arguments.runs, HERE, frozenset(arguments.weights)):
         print(run)

@@ -51,9 +51,9 @@ def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"module 'reslab' has no attribute {name!r}; it offers {', '.join(sorted(_PLACES))}")
     value = getattr(importlib.import_module(_PLACES[name]), name)
-    if not isinstance(value, type):  # what a user calls checks what it is given; ResLab's own calls are type-checked
+    if not isinstance(value, type):  # public functions check their arguments; ResLab's own calls are type-checked
         value = importlib.import_module("reslab.arguments").checked(value)
-        value.__module__ = __name__  # by which a pickle finds it
+        value.__module__ = __name__  # where pickle looks for it
     globals()[name] = value
     return value
 

@@ -60,7 +60,7 @@ pytest_plugins = ["cli_fixtures"]
         (["run", "depth", "--all"], 2, "--all lists the runs of --dry-run; add it"),
         (["run", "depth", "--watch", "--dry-run"], 2, "--watch shows runs at work, and --dry-run trains nothing"),
         (["run", "depth", "--watch", "--prepare"], 2, "--watch shows runs at work, and --prepare trains nothing"),
-        (["run", "depth", "--prepare", "--on", "slurm"], 2, "--prepare makes folders and leaves their training to you"),
+        (["run", "depth", "--prepare", "--on", "slurm"], 2, "--prepare creates folders and leaves their training to"),
         (["status", "--runs", "a" * 300], 2, f"reslab: {'a' * 160}... cannot be looked up: "),
         (["train", "--threads", "-2"], 2, "--threads must be 1 or more, not -2"),
         (["train", *TINY, "--checkpoint-seconds", "nan"], 2, "--checkpoint-seconds must be 0 or more, not nan"),

@@ -449,7 +449,7 @@ def test_the_command_line_trains_and_compares_it_with_ours(
     assert main(["run", "nets/study.toml", "--dry-run"]) == 0
     capsys.readouterr()
     assert main(["train", "--dataset", "digits", "--network", "nets/net.py:build", "--depth", "8"]) == 2
-    assert "--network is in place of --depth" in capsys.readouterr().err
+    assert "--network replaces --depth" in capsys.readouterr().err
     assert main(["train", "--dataset", "digits", "--network", "nets/net.py:nothing", "--epochs", "1"]) == 2
     assert "net.py has no function nothing; it has build" in capsys.readouterr().err
     assert len(list(Path("runs").glob("digits-net.*/*/run.json"))) == 1, "a slip in the command leaves no folder"

@@ -99,7 +99,7 @@ def test_a_study_compares_it_with_ours_on_the_same_images(tmp_path: Path) -> Non
     variants = study.asked.studies[0].variants
     assert [variant.label for variant in variants] == ["ResNet-8", "build (test_bringing.py)"]
     assert len({variant.recipe.images for variant in variants} - {""}) == 1
-    with pytest.raises(ResLabError, match="not given together with dataset"):
+    with pytest.raises(ResLabError, match="cannot be combined with dataset"):
         reslab.study("own", images=images(), dataset="digits", vary={"momentum": [0.9, 0.8]}, data_root=tmp_path)
 
 
@@ -227,13 +227,11 @@ def test_values_that_a_script_has_set_since_are_refused(tmp_path: Path, monkeypa
     module: Any = importlib.import_module("widths")
     assert network_text(module.build) == f"{tmp_path.as_posix()}/widths.py:build"
     module.WIDTH = 16
-    with pytest.raises(
-        ResLabError, match=r"WIDTH is 16 now, and 8 when widths.py is run by itself, as it is for a run"
-    ):
+    with pytest.raises(ResLabError, match=r"WIDTH is 16 now, but 8 when widths.py is run by itself, as in a run"):
         network_text(module.build)
     module.WIDTH = 8
     module.SIZES["hidden"].append(9)
-    with pytest.raises(ResLabError, match=r"SIZES is .* now, and .* when widths.py is run by itself"):
+    with pytest.raises(ResLabError, match=r"SIZES is .* now, but .* when widths.py is run by itself"):
         network_text(module.build)
 
 
@@ -259,7 +257,7 @@ def test_a_function_that_builds_another_network_than_its_file_is_refused(
     module: Any = importlib.import_module("classed")
     assert network_text(module.build) == f"{tmp_path.as_posix()}/classed.py:build"
     module.Net.width = 16
-    with pytest.raises(ResLabError, match=r"build builds another network now than classed.py does when it is run by"):
+    with pytest.raises(ResLabError, match=r"build now builds a different network from the one that classed.py builds"):
         network_text(module.build)
 
 

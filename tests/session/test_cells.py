@@ -200,8 +200,8 @@ def test_a_class_decorators_aliases_and_future_annotations(cells: Cells, monkeyp
             "outer.<locals>.build is not defined at the top",
         ),
         ("a = [1]\nb = a\ndef build(num_classes, seed): return a, b", "uses b, which is the same list as in a"),
-        ("a = [1]\na.append(a)\ndef build(num_classes, seed): return a", "build uses a, a list that holds itself"),
-        ("d = {}\nd[1] = (2, d)\ndef build(num_classes, seed): return d", "build uses d, a dict that holds itself"),
+        ("a = [1]\na.append(a)\ndef build(num_classes, seed): return a", "build uses a, a list that contains itself"),
+        ("d = {}\nd[1] = (2, d)\ndef build(num_classes, seed): return d", "build uses d, a dict that contains itself"),
         (
             "import types\nm = types.ModuleType('m')\ndef build(num_classes, seed): return m",
             "module m, which cannot be imp",
@@ -212,9 +212,9 @@ def test_a_class_decorators_aliases_and_future_annotations(cells: Cells, monkeyp
         ),
         (
             "exec(compile('def build(num_classes, seed): return 3', '<timed exec>', 'exec'))",
-            "leave that line out and run",
+            "remove that line and run",
         ),
-        ("import functools\nbuild = functools.partial(max, 3)", "network is a partial, which has no name to be found"),
+        ("import functools\nbuild = functools.partial(max, 3)", "network is a partial, which has no name to find it"),
         ("def build(num_classes): return 3", r"must take \(num_classes, seed\)"),
     ],
 )

@@ -78,7 +78,7 @@ def test_what_comes_to_the_same_runs_is_left_out_once() -> None:
 
 def test_where_nothing_fits_the_least_is_told() -> None:
     with pytest.raises(
-        ResLabError, match=r"nothing fits 0\.4 s: the least, the recipe fast for 1 epoch, 1 seed, takes 1 s"
+        ResLabError, match=r"nothing fits 0\.4 s: the shortest, the recipe fast for 1 epoch, 1 seed, takes 1 s"
     ):
         fit(0.4, Size(), asked, cost)
 

@@ -198,9 +198,9 @@ def test_a_comparison_says_whose_spread_it_takes(tmp_path: Path) -> None:
     alone = planted(tmp_path / "one", (8, 10.0, 2), (14, 5.0, 1))
     assert "(only one compared)" in words_of(alone, first, second)
     others = planted(tmp_path / "others", (8, 10.0, 1), (14, 5.0, 1), *((depth, 4.0, 2) for depth in range(20, 51, 6)))
-    assert "several seeds: 6 recipes in the folder.  That" in words_of(others, first, second)
+    assert "several seeds in the folder: 6 recipes.  That" in words_of(others, first, second)
     shared = words_of(others, small(20).id, small(26).id)
-    assert shared.startswith("How much seeds vary is estimated from the recipes of which the folder has several seeds")
+    assert shared.startswith("How much seeds vary is estimated from the recipes with several seeds in the folder")
 
 
 def test_one_seed_of_several_is_not_passed_off_as_all_that_is_known(tmp_path: Path) -> None:

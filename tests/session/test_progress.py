@@ -101,7 +101,7 @@ def test_what_measures_tells_that_it_compiles_first(
     }
     with pytest.raises(InterruptedError):
         ask[verb]()
-    assert told == ["reslab: compiles its kernels, once; this takes some seconds ..."]
+    assert told == ["reslab: compiling its kernels, once; this takes a few seconds ..."]
     monkeypatch.setattr("reslab.kernels.build.must_compile", lambda: False)
     tell_of_kernels("cpu", stop)
     assert len(told) == 1

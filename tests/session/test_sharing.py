@@ -394,7 +394,7 @@ def test_runs_that_a_share_has_in_another_precision_are_told_of(
     asked = ["run", "depth", "--dataset", "cifar10", "--depths", "20", "--epochs", "16", "--seeds", "1", "--dry-run"]
     places = ["--share", str(OWN_RESULTS), "--runs", str(tmp_path)]
     assert main([*asked, *places, "--precision", "fp32"]) == 0
-    assert f"{OWN_RESULTS} has 1 of these runs in bf16; --precision bf16 asks for them" in capsys.readouterr().err
+    assert f"{OWN_RESULTS} has 1 of these runs in bf16; --precision bf16 selects them" in capsys.readouterr().err
     assert main([*asked, *places, "--precision", "bf16"]) == 0
     assert "in fp32" not in capsys.readouterr().err
 

@@ -22,8 +22,8 @@ def test_ended_runs_on_other_images_are_told_with_the_folder_to_remove(tmp_path:
         write_run(tmp_path, run, Truth(3.0, 1.0), official=official, fingerprint=None if official else "f" * 64)
     tell_unofficial(tmp_path, runs, tell)
     assert told == [
-        f"remark: {runs[1].id} has ended, but it and 1 more were trained on other images than the official ones of "
-        f"digits: reports set such runs apart.  To train again, remove the folder {tmp_path / runs[1].id}"
+        f"remark: {runs[1].id} has ended, but it and 1 more were trained on images other than the official ones of "
+        f"digits: reports keep such runs apart.  To train again, remove the folder {tmp_path / runs[1].id}"
     ]
     tell_unofficial(tmp_path, [runs[0], runs[3]], tell)
     assert len(told) == 1

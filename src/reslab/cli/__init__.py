@@ -1,4 +1,4 @@
-"""The command line: its verbs, their exit codes, and nothing that Python could not do in one call."""
+"""The command line: its verbs and their exit codes.  Each verb is also one call in Python."""
 
 import errno
 import inspect
@@ -71,10 +71,10 @@ DATA_COMMANDS = {
 }
 
 UNSET_IF_EMPTY = ("RESLAB_RUNS", "RESLAB_DATA", "RESLAB_SHARE")
-"""Variables in place of flags; an empty one would be the current folder."""
+"""Environment variables that replace flags; an empty one would mean the current folder."""
 
 RESUMING = ("demo", "run", "train", "diagnose", "pull", "push", "verify", "data")
-"""Verbs that go on, when they are given again, from where they were stopped."""
+"""Verbs that resume where they were stopped when given again."""
 
 for _name, (_path, _help) in COMMANDS.items():
     _usage = {"usage": "Usage: reslab run [OPTIONS] STUDY [STUDY ...]"} if _name == "run" else {}
@@ -88,14 +88,14 @@ _given: list[str] = []
 
 
 def command() -> str:
-    """Return the command line that is being run, to be given again."""
+    """Return the current command line, for the user to repeat."""
     return shlex.join(["reslab", *_given])
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line and return its exit code; what a user can mend is printed without a traceback.
+    """Run the command line and return its exit code; errors that a user can fix are printed without a traceback.
 
-    A reader of the output that leaves changes neither what is done nor the exit code.
+    If the reader of the output leaves, neither the work nor the exit code changes.
     """
     outlive_readers()
     _given[:] = sys.argv[1:] if arguments is None else arguments
@@ -125,7 +125,7 @@ def _run(arguments: list[str] | None) -> int:
     except KeyboardInterrupt:
         print(f"reslab: interrupted{_resumes(_given)}", file=sys.stderr)
         return INTERRUPTED
-    except OSError as error:  # of a name that is too long, a disk that is full
+    except OSError as error:  # such as a name that is too long, or a full disk
         if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         where = "" if error.filename is None else f"{one_line(os.fsdecode(error.filename))}: "
@@ -140,7 +140,7 @@ def _resumes(arguments: list[str]) -> str:
 
 
 def _show_docstring(arguments: list[str]) -> None:
-    """Let the help of the verb that is given be its whole docstring: its line above is for the list of verbs.
+    """Make the whole docstring of the given verb its help; its line above is for the list of verbs.
 
     Only that verb is imported.
     """

@@ -1,4 +1,4 @@
-"""The verb `bench`: how fast this machine trains, beside the textbook's way and the machine's ceiling."""
+"""The verb `bench`: how fast this machine trains, compared with a standard loop and the machine's ceiling."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""What the verbs print: JSON for scripts, tables for people, and what is said beside them on standard error."""
+"""What the verbs print: JSON for scripts, tables for people, and messages on standard error."""
 
 import json
 import sys
@@ -17,7 +17,7 @@ from reslab.session.listing import Listing
 _GAP = 2
 _NARROWEST = 4
 _NUMBER = 16
-"""Characters from which a word with digits is a name, and may be folded."""
+"""Length from which a word with digits is a name, and may be folded."""
 
 
 def print_json(value: Any) -> None:
@@ -32,7 +32,7 @@ def aside(words: str) -> bool:
 
 
 def remark_cache() -> None:
-    """Say where kernels, speeds and images are kept where that is not the user's cache."""
+    """Say where kernels, speeds and images are kept if that is not the user's cache."""
     if words := remark():
         aside(f"reslab: {words}")
 
@@ -50,7 +50,7 @@ def print_listing(found: Listing, *, json: bool = False) -> None:
 def print_table(columns: list[str], rows: list[list[str]]) -> None:
     """Print a table for people, numbers on the right.
 
-    Where the window is too narrow, the widest texts are folded; a number never is: rather the table is wider than it.
+    If the window is too narrow, the widest texts are folded; numbers never are, so the table may exceed the window.
     """
     texts = [[one_line(cell) for cell in row] for row in rows]
     numeric = [
@@ -69,7 +69,7 @@ def print_table(columns: list[str], rows: list[list[str]]) -> None:
 
 
 def _widths(columns: list[str], rows: list[list[str]], numeric: list[bool], room: int) -> list[int]:
-    """Return how wide columns are: as their cells where there is room, else the widest folded, between words first."""
+    """Return the widths of columns: those of their cells if there is room, else the widest folded, at spaces first."""
     by_column = [[head, *(row[place] for row in rows)] for place, head in enumerate(columns)]
     widths = [max(map(cell_len, cells)) for cells in by_column]
     words = [[word for cell in cells for word in cell.split()] for cells in by_column]

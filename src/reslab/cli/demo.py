@@ -22,8 +22,7 @@ def demo(
     """Train the depth study on scanned digits and write its report: a first look, with nothing to download.
 
     It trains ResNet-8, 14 and 20 for 10 epochs with two seeds each, and puts the runs and the report into the current
-    folder.
-    Stop it with Ctrl-C; the same command resumes.  It is short for
+    folder.  Stop it with Ctrl-C; the same command resumes.  It is short for
 
       reslab run depth --dataset digits --depths 8,14,20 --seeds 2 --epochs 10
 

@@ -1,4 +1,4 @@
-"""The verb `diagnose`: why a trained run is as it is."""
+"""The verb `diagnose`: why a trained run came out as it did."""
 
 from pathlib import Path
 from typing import Any, Literal

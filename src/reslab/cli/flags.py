@@ -15,7 +15,7 @@ from reslab.recipe import Recipe, Scalar, written_fields
 
 
 def _path(_: object, tokens: Sequence[Token]) -> Path:
-    """Return a path with ~/ as the home, which shells leave alone after `--runs=`."""
+    """Return a path with ~/ expanded, which shells do not do after `--runs=`."""
     return as_path(tokens[0].value)
 
 
@@ -23,7 +23,7 @@ Runs = Annotated[
     Path, Parameter(name="--runs", env_var="RESLAB_RUNS", converter=_path, help="Folder that holds all runs.")
 ]
 GivenPath = Annotated[Path, Parameter(converter=_path)]
-"""A file or folder of the user's, with ~ as the home."""
+"""A file or folder of the user's, with ~ expanded."""
 Out = Annotated[Path, Parameter(name="--out", converter=_path, help="Folder to write the report to.")]
 DataRoot = Annotated[
     Path | None,
@@ -83,7 +83,7 @@ def field_help() -> dict[str, str]:
 
 
 def _flag(name: str, kind: Any) -> Any:
-    alias = ["--lr"] if name == "learning_rate" else []  # what many others call it
+    alias = ["--lr"] if name == "learning_rate" else []  # its usual name
     return Annotated[kind | None, Parameter(alias=alias, help=field_help()[name], negative=_negative(name, kind))]
 
 
@@ -94,7 +94,7 @@ def _negative(name: str, kind: Any) -> str:
 if TYPE_CHECKING:
 
     class RecipeFlags:
-        """The fields of a recipe that a user may write, as optional flags with the help that stands below each."""
+        """The fields of a recipe that a user may set, as optional flags; the docstring of each field is the help."""
 
 else:
     RecipeFlags = make_dataclass(
@@ -107,7 +107,7 @@ else:
 if TYPE_CHECKING:
 
     class StudyFlags(RecipeFlags):
-        """Those of them that a study has no flag of its own for."""
+        """Those of these fields for which `reslab run` has no flag of its own."""
 
 else:
     StudyFlags = make_dataclass(

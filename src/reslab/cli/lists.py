@@ -6,7 +6,7 @@ from reslab.errors import ResLabError
 
 
 def names(flag: str, text: str | None) -> tuple[str, ...] | None:
-    """Return the parts between commas, or None for None; raise `ResLabError` naming the flag where there are none."""
+    """Return the parts between commas, or None for None; raise `ResLabError` naming the flag if there are none."""
     if text is None:
         return None
     if not (parts := _parts(text)):

@@ -1,4 +1,4 @@
-"""The verbs `status` and `report`: how the runs stand, and what they say."""
+"""The verbs `status` and `report`: the status of the runs, and the report on them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -36,7 +36,7 @@ def status(
     if json or found:
         print_listing(found, json=json)
     else:
-        print(f"there are no runs in {runs}; `reslab run depth --dataset digits` makes some")
+        print(f"there are no runs in {runs}; `reslab run depth --dataset digits` trains some")
     return DAMAGED if verify and any(row["status"] == UNREADABLE for row in found) else OK
 
 

@@ -5,11 +5,11 @@ from reslab.session.fitting import Fit
 from reslab.session.planning import Outlook
 
 MOST_LISTED = 20
-"""Runs of a plan that are listed without being asked for."""
+"""Most runs of a plan that are listed without --all."""
 
 
 def show_plan(found: Outlook, fit: Fit | None = None, *, json: bool, every: bool, ids: bool) -> None:
-    """Print a plan: what each study and seed takes, and the runs, where they are few or `every` one is asked for."""
+    """Print a plan: the time of each study and seed, and the runs if they are few or `every` one is requested."""
     rows = found.rows()
     if json:
         print_json({**found.facts(), **({"fit": fit.facts()} if fit is not None else {}), "runs": rows})

@@ -1,4 +1,4 @@
-"""The verb `run`: a question asked, what it still needs trained, and the report written."""
+"""The verb `run`: ask a question, train what it still needs, and write the report."""
 
 import contextlib
 import shlex
@@ -103,7 +103,7 @@ def run(
     on: Annotated[
         str,
         Parameter(
-            help="Where to train: here, slurm (array jobs, which are followed), ray (the cluster that is there, or a "
+            help="Where to train: here, slurm (array jobs, whose progress is shown), ray (an existing cluster, or a "
             "new one on this machine) or ray://ADDRESS."
         ),
     ] = HERE,
@@ -174,7 +174,7 @@ def run(
     check_least("--checkpoint-seconds", checkpoint_seconds, 0)
     check_least("--time-limit", time_limit, 0)
     if dry_run and prepare:
-        raise ResLabError("--dry-run changes nothing and --prepare makes folders; choose one of them")
+        raise ResLabError("--dry-run changes nothing and --prepare creates folders; choose one of them")
     if every and not dry_run:
         raise ResLabError("--all lists the runs of --dry-run; add it")
     if watch and (dry_run or prepare):
@@ -189,8 +189,8 @@ def run(
         }
         if given := [flag for flag, is_given in training.items() if is_given]:
             raise ResLabError(
-                f"--prepare makes folders and leaves their training to you; leave out {' and '.join(given)}, or give "
-                "it to python -m reslab.lab.execute where that takes it"
+                f"--prepare creates folders and leaves their training to you; leave out {' and '.join(given)}, or pass "
+                "it to python -m reslab.lab.execute if that accepts it"
             )
     check_on(on, slurm_option or ())
     if watch:
@@ -206,7 +206,7 @@ def run(
         shares=tuple(map(absolute, share or ())),
         push=push,
     )
-    push_place(settings)  # whether there is one
+    push_place(settings)  # checks that there is one for --push
     options = Options(
         preset=preset,
         datasets=listed("dataset", dataset),
@@ -242,14 +242,14 @@ def run(
         found = session.outcome(stop)
         written = None if no_report else _report(session, out, title=title, author=author)
     _conclude(session, found, None if written is None else written.html, json=json)
-    session.push()  # last: a share that does not answer costs no report
+    session.push()  # last: a share that does not answer must not cost the report
     return _exit_code(found, written)
 
 
 def _look_ahead(
     session: Session, jobs: int | None, on: str, out: Path | None, *, only: bool, diagnose: bool
 ) -> tuple[int | None, Outlook]:
-    """Return how many runs train at a time and what is to train; unless this is `only` asked, fetch and check first."""
+    """Return how many runs train at a time and what is to train; unless `only` looking, fetch and check first."""
     if only:
         session.look_at_shares()
     else:
@@ -263,7 +263,7 @@ def _look_ahead(
 def _train(
     session: Session, stop: StopRequest, jobs: int | None, on: str, slurm_options: Sequence[str], *, diagnose: bool
 ) -> bool:
-    """Train and measure; return False where measuring was interrupted: nothing is to be saved, so it ends at once."""
+    """Train and diagnose; return False if diagnosing was interrupted, which ends at once: there is nothing to save."""
     session.train(jobs, stop, on_closed=stop.ask, on=on, slurm_options=slurm_options)
     if not diagnose or stop.interrupted:
         return True
@@ -294,7 +294,7 @@ def _exit_code(found: Outcome, written: "ReportFiles | None") -> int:
 
 
 def _report(session: Session, out: Path, *, title: str | None, author: str | None) -> "ReportFiles | None":
-    """Write the report; None, and why, where that would put an empty one in place of one with results."""
+    """Write the report; if an empty one would replace one with results, say why not and return None."""
     try:
         return session.report(out, title=title, author=author)
     except NothingToReportError as error:
@@ -323,7 +323,7 @@ _SIZES = ("--fit", "--preset", "--epochs", "--seeds")
 
 
 def _chosen(words: Sequence[str]) -> str:
-    """Return this command line without what chooses the size, and without what only asks for the plan."""
+    """Return a command line without the flags that choose the size and those that only show the plan."""
     kept, skipped = list[str](), False
     for word in words:
         if skipped:
@@ -344,7 +344,7 @@ def _print_folders(study: str, paths: list[Path], *, json: bool) -> None:
 
 
 def _conclude(session: Session, found: Outcome, page: Path | None, *, json: bool) -> None:
-    """Say how the runs stand, and where the report is."""
+    """Print the status of the runs, and where the report is."""
     if json:
         report = None if page is None else str(page)
         print_json({"study": session.plan.name, "runs": found.statuses, "report": report})

@@ -1,4 +1,4 @@
-"""The verbs `pull`, `push` and `verify`: runs fetched instead of trained, handed on, and trained again to see."""
+"""The verbs `pull`, `push` and `verify`: fetch runs instead of training them, push them, train them again to check."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,11 +18,11 @@ _TOLD: dict[Kind, str] = {
     "refused": "refused",
 }
 _SHOWN = 10
-"""Runs that are left out, and named, where there are more."""
+"""Most runs of a kind that are named with a reason."""
 
 
 def pull(url: str, *names: str, runs: Runs = Path("runs"), json: AsJson = False) -> int:
-    """Fetch completed runs from a share: a folder, a web address, s3://, gs://, hf:// or whatever else fsspec reaches.
+    """Fetch completed runs from a share: a folder, a web address, s3://, gs://, hf:// or anything else fsspec supports.
 
     Every file is checked before a run is used, and nothing of yours is overwritten.  For example:
 
@@ -41,7 +41,7 @@ def pull(url: str, *names: str, runs: Runs = Path("runs"), json: AsJson = False)
 
 
 def push(url: str, *names: str, runs: Runs = Path("runs"), json: AsJson = False) -> int:
-    """Push completed runs to a share and update its index; what is there stays, and damaged files are replaced.
+    """Push completed runs to a share and update its index; existing files stay, unless they are damaged.
 
     For example:
 
@@ -115,7 +115,7 @@ def _conclude(outcomes: Sequence[Outcome], *, json: bool) -> int:
 
 
 def _tell_some(outcomes: Sequence[Outcome], what: str) -> None:
-    """Say of each run why it is left out, or where it is kept; of many, of the first ones."""
+    """Say why each run is left out, or where it is kept; if there are many, only for the first ones."""
     for one in outcomes[:_SHOWN]:
         aside(f"reslab: {what} {one.run}: {one.words}")
     if len(outcomes) > _SHOWN:

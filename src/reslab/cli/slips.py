@@ -1,4 +1,4 @@
-"""A slip in the command line, told in ResLab's words."""
+"""Mistakes in the command line, reported in ResLab's words."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, get_args, get_origin
@@ -22,7 +22,7 @@ _MUST_BE = {int: "a whole number", float: "a number", bool: "true or false"}
 
 
 def converted(kind: Any, tokens: Sequence[Token]) -> Any:
-    """Return what a flag's words mean; unlike cyclopts, round no fraction to a whole number."""
+    """Return the value of a flag's words; unlike cyclopts, do not round fractions to whole numbers."""
     if int in alternatives(kind):
         for token in tokens:
             try:
@@ -62,7 +62,7 @@ def words(error: CycloptsError) -> str:
 
 
 def _place(name: str) -> str:
-    """Return how the help calls what has no flag."""
+    """Return the name of a positional argument in the help."""
     return name.lstrip("-").upper()
 
 

@@ -10,9 +10,9 @@ from typing import Any, TextIO
 
 
 def outlive_readers() -> None:
-    """Let what is written after a reader has left go nowhere, without an error, for this process.
+    """Discard, without an error, what this process writes after a reader has left.
 
-    Every library that prints is served alike, and the interpreter's last flush, too.
+    This covers every library that prints, and the interpreter's last flush, too.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
@@ -29,7 +29,7 @@ _JSON: list[TextIO] = []
 
 @contextlib.contextmanager
 def json_alone() -> Iterator[None]:
-    """Send what is printed meanwhile to standard error, such as by a user's network; `json_stream` is left."""
+    """Send what is printed meanwhile, such as by a user's network, to standard error, but not `json_stream`."""
     _JSON.append(sys.stdout)
     try:
         with contextlib.redirect_stdout(sys.stderr):
@@ -50,7 +50,7 @@ def has_left(stream: Any) -> bool:
 
 
 def problem(stream: Any) -> str | None:
-    """Return why what was written to a stream is lost, if it is; no reader is no problem."""
+    """Return why output to a stream was lost, if it was; a reader that has left is not a problem."""
     stream.flush()
     pipe = _pipe(stream)
     return None if pipe is None else pipe.problem
@@ -62,7 +62,7 @@ def _pipe(stream: Any) -> "_Pipe | None":
 
 
 class _Pipe(io.FileIO):
-    """A file that takes everything, and forgets it once nobody reads."""
+    """A file that accepts everything, and discards it once nobody reads."""
 
     reader_left = False
     problem: str | None = None
@@ -72,7 +72,7 @@ class _Pipe(io.FileIO):
             return super().write(content) or 0
         except BrokenPipeError:
             self.reader_left = True
-        except OSError as error:  # as of a full disk
+        except OSError as error:  # such as a full disk
             self.problem = error.strerror or str(error)
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, self.fileno())  # for processes that this one starts, too
@@ -81,7 +81,7 @@ class _Pipe(io.FileIO):
 
 
 PLAIN = "reslab.plain"
-"""How characters are written that the encoding of a terminal does not have."""
+"""Error handler for characters that a terminal's encoding does not have."""
 
 _LIKE = {
     "\N{MINUS SIGN}": "-",

@@ -1,4 +1,4 @@
-"""The verb `train`: one run, made or continued."""
+"""The verb `train`: start or resume one run."""
 
 from pathlib import Path
 from typing import Any

@@ -120,7 +120,7 @@ def _whose(one: Compared) -> str:
     assert one.test is not None
     sources = one.test.difference.sources
     both = {one.first.recipe.id, one.second.recipe.id}
-    named = _named(one, sources) if len(sources) <= MOST_NAMED else f"{len(sources)} recipes in the folder"
+    named = _named(one, sources) if len(sources) <= MOST_NAMED else f"{len(sources)} recipes"
     number = len(both.intersection(sources))
     if number < len(sources):
         return f"{named} ({number} of them compared here)" if number else named

@@ -118,7 +118,7 @@ class Run:
 
     @property
     def predictions(self) -> "pl.DataFrame":
-        """One row per test image: its label, the predicted class (both from 0) and that class's probability (confidence).
+        """One row per test image: label, predicted class (both from 0), and that class's probability (confidence).
 
         The order is that of `test_batches`: images are sorted by content, so it differs from that of your own arrays.
         Raises `ResLabError` where the run kept none; `reslab.evaluate` makes them.

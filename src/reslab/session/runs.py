@@ -37,7 +37,7 @@ class Runs(Mapping[str, Run]):
 
     @classmethod
     def below(cls, root: str | Path, **options: Any) -> Self:
-        """Return all runs below a folder, reporting those that cannot be read; raises `ResLabError` without a folder."""
+        """Return all runs below a folder, reporting unreadable ones; raises `ResLabError` if the folder is missing."""
         folder = runs_folder(root)
         found = []
         for files in find_runs(folder):

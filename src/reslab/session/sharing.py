@@ -108,8 +108,8 @@ def push(
     """Push completed runs to a share, then its index: those named, those of studies named, or all with all studies.
 
     A plan's name means those of its studies that are here.  A missing folder is created.  Damaged runs are refused,
-    which is an outcome like the others.  Raises `ShareError` where the share is read-only or its address was forgotten,
-    `ResLabError` where there is nothing to push.
+    which is an outcome like the others.  Raises `ShareError` where the share cannot be written or its address was
+    forgotten, `ResLabError` where there is nothing to push.
     """
     _check_address(url, as_path(runs), "push")
     where, root = place(url, may_be_new=True), runs_folder(runs)
