@@ -78,7 +78,7 @@ def _base(row: Row, report: Path, study: str, find: Callable[[str], Recipe], own
 
 
 def _pair(second: str, first: str, find: Callable[[str], Recipe]) -> tuple[Recipe, Recipe]:
-    """Return both sides of a comparison; each label leaves out what the other has said."""
+    """Return both sides of a comparison; either label may leave out what the other says."""
     tail = second.split(", ")
     ways = [(second, first)]
     ways += [(second, f"{first}, {part}") for part in tail]

@@ -109,7 +109,7 @@ def _rise(study: str, shown: list[str], recipes: Iterable[Recipe], tally: Tally)
 
 
 def _rises(known: dict[str, Recipe]) -> list[float]:
-    """Return by how much 20 superclasses, and 100 classes, end above CIFAR-10 with the same number per class."""
+    """Return by how much 20 superclasses, and 100 classes, end above CIFAR-10 with as many images per class."""
     errors: dict[tuple[str, float], float] = {}
     for one in known.values():
         steps = one.fields["length"] * one.fields.get("train_share", 1.0)

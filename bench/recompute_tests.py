@@ -50,7 +50,7 @@ class Errors:
 
 @dataclass(frozen=True)
 class Pooled:
-    """A variance in binomial units, the degrees of freedom it adds to each recipe, and the sources of its estimate."""
+    """A variance in binomial units, the degrees of freedom it is worth to each recipe, and those of its estimate."""
 
     ratio: float
     worth: float

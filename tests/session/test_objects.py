@@ -55,7 +55,7 @@ def test_seeds_are_a_number_or_a_list() -> None:
     ):
         with pytest.raises(reslab.ResLabError, match=words):
             reslab.study("depth", seeds=seeds, **ask)
-    with pytest.raises(reslab.ResLabError, match="fit chooses how many seeds"):
+    with pytest.raises(reslab.ResLabError, match="fit chooses the number of seeds"):
         reslab.study("depth", seeds=[1], fit="1h", **ask)
 
 
@@ -100,7 +100,7 @@ def test_a_recipe_among_runs_is_its_only_seed_and_never_one_of_several(tmp_path:
     assert [runs[small(depth).id].seed for depth in (14, 20)] == [0, 3]
     assert [small(depth).id in runs for depth in (8, 14, 20, 26)] == [True, True, True, False]
     for look in (runs.__getitem__, runs.get):
-        with pytest.raises(reslab.ResLabError, match=r"of which seeds 0 and 1 are here; name one, as in '.*/seed0'"):
+        with pytest.raises(reslab.ResLabError, match=r"is a recipe with seeds 0 and 1 here; name one, as in '.*/seed0'"):
             look(small(8).id)
     assert {one.first.recipe.id for one in runs.compare(first=small(8).id)} == {small(8).id}
     with pytest.raises(KeyError, match="there is no run"):
@@ -146,7 +146,7 @@ def test_a_pair_of_single_seeds_gets_the_spread_of_the_others_or_none(tmp_path: 
     assert lent.verdict == "lower"
     assert lent.interval is not None
     assert lent.interval[0] < lent.difference < lent.interval[1] < 0
-    assert any("single seed varies is taken from the recipes of which" in words for words in lent.remarks)
+    assert any("single seed varies is taken from the recipes with several seeds" in words for words in lent.remarks)
     assert lent.to_mapping()["verdict"] == "lower"
     several = reslab.compare(reslab.runs(root).filter(depth=20), small(26).id, runs=root)
     assert several.to_mapping()["first"]["num_finished"] == several.to_mapping()["second"]["num_finished"] == 3
@@ -164,7 +164,7 @@ def test_what_cannot_be_compared_says_why(tmp_path: Path) -> None:
         reslab.compare(runs[small(8).id], next(iter(runs.filter(dataset="cifar10").values())))
     with pytest.raises(reslab.ResLabError, match=r"has no test error to compare: .* is interrupted"):
         reslab.compare(ours, one(root, 20))
-    with pytest.raises(reslab.ResLabError, match="trained on other images of digits"):
+    with pytest.raises(reslab.ResLabError, match="trained on different images of digits"):
         reslab.compare(ours, one(root, 26))
     with pytest.raises(
         reslab.ResLabError, match=r"one side has runs of .*, which differ in .*; compare .*runs\.filter\("
