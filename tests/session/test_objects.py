@@ -100,7 +100,7 @@ def test_a_recipe_among_runs_is_its_only_seed_and_never_one_of_several(tmp_path:
     assert [runs[small(depth).id].seed for depth in (14, 20)] == [0, 3]
     assert [small(depth).id in runs for depth in (8, 14, 20, 26)] == [True, True, True, False]
     for look in (runs.__getitem__, runs.get):
-        with pytest.raises(reslab.ResLabError, match=r"is a recipe with seeds 0 and 1 here; name one, as in '.*/seed0'"):
+        with pytest.raises(reslab.ResLabError, match=r"with seeds 0 and 1 here; name one, as in '.*/seed0'"):
             look(small(8).id)
     assert {one.first.recipe.id for one in runs.compare(first=small(8).id)} == {small(8).id}
     with pytest.raises(KeyError, match="there is no run"):
