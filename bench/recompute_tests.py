@@ -206,7 +206,7 @@ SIZE = re.compile(
     r"\((?:n = [\d and]+, )?(?:9[05]% interval )?(?P<low>[-+]\d+\.\d\d|0\.00) to (?P<high>[-+]\d+\.\d\d|0\.00)"
     r"(?:; about (?P<seeds>[\d,]+)(?: \((?P<fewest>[\d,]+) to (?P<most>over 1,000|[\d,]+)\))?)?"
 )
-"""A difference with its interval, as sentences and the opening's cells have it, and the seeds that would detect it."""
+"""A difference with its interval, as in sentences and the opening's cells, and the seeds that would detect it."""
 
 
 def sizes(text: str) -> list[dict[str, str]]:

@@ -66,7 +66,7 @@ CLAUSE = re.compile(
     r"\(?(?P<low>[-+]?\d+\.\d\d) to (?P<high>[-+]?\d+\.\d\d)[);]"
     r"|estimates (?P<least>[-+]?\d+\.\d\d) to (?P<most>[-+]?\d+\.\d\d)"
 )
-"""The size of a clause of an answer with its interval, or the range of several sizes: in a sentence, in a cell."""
+"""A size with its interval, in a clause of an answer, or the range of several sizes: in a sentence, in a cell."""
 
 
 def _in_answer(study: str, text: str, expected: Sequence[dict[str, float]], tally: Tally) -> int:

@@ -1,4 +1,4 @@
-"""The verb `compare`: two runs, or two recipes over all their seeds, against each other."""
+"""The verb `compare`: two runs, or two recipes over all their seeds."""
 
 from pathlib import Path
 
@@ -8,10 +8,10 @@ from reslab.cli.flags import AsJson, Runs
 
 
 def compare(first: str, second: str, *, runs: Runs = Path("runs"), json: AsJson = False) -> int:
-    """Compare the second run with the first: difference of the test errors, interval, verdict, what differs.
+    """Compare the second run with the first: difference of test errors, interval, verdict, how the recipes differ.
 
-    A recipe's id, without a seed, means all its seeds.  How much seeds vary is taken from all runs in the folder.  For
-    example:
+    A recipe's id, without a seed, means all its seeds.  The spread between seeds is estimated from all runs in the
+    folder.  For example:
 
       reslab compare cifar10-resnet20-3f9a1c2b cifar10-resnet56-5c0de1aa
 

@@ -1,4 +1,4 @@
-"""The verbs `data fetch`, `import`, `check` and `list`: getting the images, and looking at what is here."""
+"""The verbs `data fetch`, `import`, `check` and `list`: get images, and see which are here."""
 
 from dataclasses import asdict
 from typing import Annotated

@@ -67,7 +67,7 @@ def _place(name: str) -> str:
 
 
 def _wanted(kind: Any) -> str:
-    """Return what a value must be; nothing where only the library knows."""
+    """Return what a value must be; "" where only cyclopts knows."""
     for one in alternatives(kind):
         if get_origin(one) is Literal:
             return f"one of {', '.join(map(str, get_args(one)))}"

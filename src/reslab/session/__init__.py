@@ -1,4 +1,4 @@
-"""What people do with the laboratory, one call each: train a run, answer a question from plan to report, compare.
+"""What users do with the laboratory, one call each: train a run, answer a question from plan to report, compare.
 
-The verbs of the command line parse for these calls and print what they return; `import reslab` offers the same.
+The verbs of the command line parse arguments for these calls and print the results; `import reslab` offers the same.
 """

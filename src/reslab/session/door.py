@@ -154,7 +154,7 @@ def runs(runs: Path_ = "runs", *, data_root: Path_ | None = None, device: str = 
 
 
 def compare(first: "Side", second: "Side", *, runs: Path_ = "runs") -> "Comparison":
-    """Compare the second with the first: difference of the test errors, interval, verdict, what differs.
+    """Compare the second with the first: difference of test errors, interval, verdict, how the recipes differ.
 
     Each side is a run, runs of one recipe (several seeds), or an id below `runs`: a run's, or a recipe's, which means
     all its seeds.  Raises `ResLabError` where there is nothing to compare.

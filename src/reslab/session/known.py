@@ -1,4 +1,4 @@
-"""The networks and published recipes that ResLab has, as Python and the verbs `models` and `presets` list them."""
+"""The networks and published recipes in ResLab, as Python and the verbs `models` and `presets` list them."""
 
 from collections.abc import Sequence
 from dataclasses import asdict

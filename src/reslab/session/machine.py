@@ -105,8 +105,7 @@ class Benchmark:
 
     machine: dict[str, Any]
     speeds: Listing
-    """Our step and a standard PyTorch step, taking turns in one process each: images a second, by depth, batch size and
-    precision."""
+    """Images a second of our step and a standard PyTorch step, which take turns, by depth, batch size and precision."""
     side_by_side: Listing
     """Images a second in total, by the number of runs that train at a time."""
     studies: Listing

@@ -124,7 +124,7 @@ def _row(files: RunFiles, run: Run, verify: bool) -> dict[str, Any]:
 
 
 def _verified(files: RunFiles) -> str:
-    """Return how the files of an ended run agree with its manifest; raise `DamagedError` where one is damaged."""
+    """Return whether the files of an ended run match its manifest; raise `DamagedError` where one is damaged."""
     problems = files.check_files()
     if any(problem.kind == "unsealed" for problem in problems):
         return "without a manifest"

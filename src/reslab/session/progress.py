@@ -1,4 +1,4 @@
-"""What a person sees while runs train: bars with an estimate on a terminal or in a notebook, plain lines elsewhere."""
+"""What a user sees while runs train: bars with an estimate on a terminal or in a notebook, plain lines elsewhere."""
 
 import sys
 import time
