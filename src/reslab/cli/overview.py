@@ -68,8 +68,7 @@ def report(
     figures
         Formats of the figures' files, separated by commas; default: svg,pdf,png.  SVG is always written.
     answers
-        Write what the results mean, or leave that to the reader; default: as the study's file says.  So --answers turns
-        a handout into its solution.
+        Write the answers, or leave them to the reader, as in a handout; default: as the study's file says.
     """
     written = write_report(
         runs,
