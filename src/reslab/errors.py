@@ -84,3 +84,8 @@ class NothingToReportError(ResLabError):
 
 class ReplacedError(ResLabError):
     """The folder of a run was removed or replaced during training."""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its type and arguments where it has none."""
+    return (str(error).splitlines() or [repr(error)])[0]

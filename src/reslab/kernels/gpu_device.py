@@ -7,6 +7,7 @@ from functools import cache
 
 import torch
 
+from reslab.errors import first_line
 from reslab.kernels.build import gpu_reason, triton_version
 from reslab.kernels.gpu_sizes import COLUMNS
 
@@ -21,7 +22,7 @@ def available(device: torch.device) -> bool:
 
 def give_up(device: torch.device, error: Exception) -> str:
     """Stop using our kernels on a device because of an error that they raised; return the reason in words."""
-    _GIVEN_UP[device] = f"Triton's gave an error ({_first_line(error)})"
+    _GIVEN_UP[device] = f"Triton's gave an error ({first_line(error)})"
     return _GIVEN_UP[device]
 
 
@@ -79,11 +80,7 @@ def failure(device: torch.device) -> str:
             gpu.add_pieces[(1,)](pieces, sums, table, 16, COLUMNS)
         return "" if sums.tolist() == [3.0] * 16 else "Triton adds wrongly here"
     except Exception as error:  # whatever it is, torch's operations are used instead
-        return f"Triton does not work here ({_first_line(error)})"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [repr(error)])[0]
+        return f"Triton does not work here ({first_line(error)})"
 
 
 def multiplied(device: torch.device) -> torch.dtype | None:

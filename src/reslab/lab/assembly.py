@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from reslab.amounts import counted
 from reslab.data.images import Dataset
 from reslab.data.serving import AnyDataset, AnyEvaluationBatches, AnyTrainBatches, serve
 from reslab.errors import ResLabError
@@ -122,7 +123,7 @@ def kernels_used(module: nn.Module, images: AnyTrainBatches, device: torch.devic
     why = why_plain(module)
     if device.type == "cpu":
         if layers := count_layers(module):
-            return f"{kernels().words}, in {layers} layer{'s' if layers > 1 else ''}, one at a time"
+            return f"{kernels().words}, in {counted(layers, 'layer')}, one at a time"
         return f"none for this network: {why}" if why and kernels().library is not None else kernels().words
     if not available(device):
         return gpu_words(device)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from reslab.errors import LockedError, OwnCodeError, ResLabError
+from reslab.errors import LockedError, OwnCodeError, ResLabError, first_line
 from reslab.lab.attempt import Attempt
 from reslab.lab.folder import ending, manifest
 from reslab.lab.folder.status import ENDED, Status
@@ -96,7 +96,7 @@ def _attempt(
         if _kind(error) == "out-of-memory":
             raise ResLabError(
                 f"not enough memory for {run.id}; try --checkpoint-activations, or fewer runs at a time "
-                f"(--jobs).  The error was: {(str(error).splitlines() or [repr(error)])[0]}"
+                f"(--jobs).  The error was: {first_line(error)}"
             ) from error
         if shown is not error:
             raise shown from error

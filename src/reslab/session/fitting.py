@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reslab import host
-from reslab.amounts import duration
+from reslab.amounts import counted, duration
 from reslab.errors import ResLabError
 from reslab.files import read_json, write_json, writing
 from reslab.lab.folder.locks import changing
@@ -46,7 +46,7 @@ class Size:
             if self.epochs is None
             else f"for {self.epochs:g} epoch{'' if self.epochs == 1 else 's'}"
         )
-        seeds = "" if self.seeds is None else f", {self.seeds} seed{'' if self.seeds == 1 else 's'}"
+        seeds = "" if self.seeds is None else f", {counted(self.seeds, 'seed')}"
         return f"{recipe} {length}{seeds}"
 
     @property

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reslab.amounts import counted
 from reslab.datasets import SHORT
 from reslab.errors import ResLabError
 from reslab.files import as_path
@@ -48,7 +49,7 @@ def status(runs: str | Path = "runs", *, verify: bool = False, ids: bool = False
     rows = [{"run": row["run"], "name": called.get(row["run"]), **row} for row in rows]
     more = {name: title for name, title in _OPTIONAL.items() if any(row[name] for row in rows)}
     return Listing(
-        f"{len(rows)} run{'' if len(rows) == 1 else 's'} in {root}",
+        f"{counted(len(rows), 'run')} in {root}",
         rows,
         ["run", "status", "epochs", "test error in %", "images/s", *more.values()],
         [

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, get_args
 
+from reslab.amounts import counted
 from reslab.analysis.tidy import Tables
 from reslab.arguments import checked, did_you_mean
 from reslab.errors import ResLabError, UnknownRunError, nearest
@@ -156,7 +157,7 @@ class Runs(Mapping[str, Run]):
 
     def _title(self) -> str:
         hidden = f", {_SHOWN} of them below" if len(self) > _SHOWN else ""
-        return f"{len(self)} run{'' if len(self) == 1 else 's'}{hidden}"
+        return f"{counted(len(self), 'run')}{hidden}"
 
     def __repr__(self) -> str:
         return text_table(self._title(), _COLUMNS, self._rows())

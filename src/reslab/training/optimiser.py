@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reslab.errors import CheckpointError, ResLabError
+from reslab.errors import CheckpointError, ResLabError, first_line
 from reslab.kernels.linear import one_thread
 from reslab.recipe import Recipe, unhandled
 
@@ -125,7 +125,7 @@ def normed_convolutions(module: nn.Module, sides: tuple[int, int]) -> set[str]:
     except Exception as error:
         raise ResLabError(
             "Muon needs to know which convolutions a batch norm follows, and this network failed on "
-            f"a {sides[0]} x {sides[1]} image ({(str(error).splitlines() or [repr(error)])[0]}); use another optimiser"
+            f"a {sides[0]} x {sides[1]} image ({first_line(error)}); use another optimiser"
         ) from error
     return followed.difference(done[:1])
 

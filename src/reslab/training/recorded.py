@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from reslab.errors import first_line
 from reslab.training.step import Totals, TrainingStep
 
 Draw = tuple[Tensor, ...]
@@ -131,7 +132,7 @@ class RecordedStep(DirectStep):
             try:
                 return self._recorder(step), ""
             except RuntimeError as error:
-                problem = (str(error).splitlines() or [repr(error)])[0]
+                problem = first_line(error)
         return None, problem
 
     def _give_up(self, reason: str) -> None:
