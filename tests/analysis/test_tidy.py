@@ -213,7 +213,7 @@ def test_select_keeps_the_runs_asked_for(tmp_path: Path) -> None:
     [
         ("{}", "it has no epochs"),
         ('{"format": 1', "is damaged"),
-        ('{"epochs": "x"}', "epochs has a value that no run has"),
+        ('{"epochs": "x"}', "epochs has an impossible value"),
     ],
 )
 def test_a_damaged_second_training_is_a_problem_of_its_own(tmp_path: Path, content: str, words: str) -> None:

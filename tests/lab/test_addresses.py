@@ -46,7 +46,7 @@ def test_a_mistyped_address_is_refused_with_the_likely_one(
 
 
 def test_an_address_of_no_kind_or_of_nothing_is_refused() -> None:
-    with pytest.raises(ShareError, match="an address begins with its kind, as in s3://bucket"):
+    with pytest.raises(ShareError, match="an address starts with its kind, as in s3://bucket"):
         kind_of("://bucket")
     with pytest.raises(ShareError, match="is empty"):
         kind_of(" ")

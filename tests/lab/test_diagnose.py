@@ -358,4 +358,4 @@ def test_it_computes_with_the_threads_that_the_load_leaves(run: RunFiles, monkey
         torch.set_num_threads(1)
     assert found["diagnostics"]["gap"]["machine"]["threads"] == 1
     words = [event["words"] for event in seen if event["event"] == "remark"]
-    assert words == ["computes with 1 of 2 threads to its end, because other work needs the processor now"]
+    assert words == ["computes with 1 of 2 threads to its end, because other work needs the CPU now"]

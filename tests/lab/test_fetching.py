@@ -146,7 +146,7 @@ def test_diagnostics_made_since_come_to_a_run_that_is_here(
     theirs.write("diagnostics.json", {"format": 1, "weights_sha256": digest, "diagnostics": {}})
     found = fetch_run(Folder(share), FINISHED, tmp_path / "runs")
     assert found.kind == kind
-    assert ("it has of it since its end" in found.words) == (kind == "refused")
+    assert ("its files made after the run's end" in found.words) == (kind == "refused")
     assert (mine.diagnostics() is not None) == (kind == "there")
     assert mine.check_files() == []
 
@@ -267,8 +267,8 @@ HOSTILE: dict[str, tuple[Callable[[RunFiles], None], str]] = {
     "another recipe": (other_run, "is not cifar10"),
     "other images": (other_images, "trained on other images than CIFAR-10"),
     "a better error": (result_with(test_error=1.0), "its test_error is 1.0, and that of the last epoch"),
-    "an error that is text": (result_with(test_error="<script>"), "test_error has a value that no run has"),
-    "seconds that are a list": (result_with(seconds=[1]), "seconds has a value that no run has"),
+    "an error that is text": (result_with(test_error="<script>"), "test_error has an impossible value"),
+    "seconds that are a list": (result_with(seconds=[1]), "seconds has an impossible value"),
     "no manifest": (manifest_is(b"{}"), "manifest.json is not valid"),
     "an unsigned manifest": (manifest_is(b'{"format": 1, "files": {}}'), "run.json is missing"),
     "a manifest of brackets": (manifest_is(b"[" * 100_000), "manifest.json is not valid"),
@@ -294,11 +294,11 @@ HOSTILE: dict[str, tuple[Callable[[RunFiles], None], str]] = {
     "a huge reading": (rows_with(another=10**400), "not a number"),
     "a result without its iterations": (result_with(iterations=None), "result.json is damaged: it has no iterations"),
     "a result without its weights": (result_with(weights_sha256=None), "it has no weights_sha256"),
-    "an attempt from nowhere": (attempt_with(from_iteration="x"), "from_iteration has a value that no run has"),
-    "no attempts": (lambda files: forged(files, "provenance.json", attempts=5), "attempts has a value that no run has"),
+    "an attempt from nowhere": (attempt_with(from_iteration="x"), "from_iteration has an impossible value"),
+    "no attempts": (lambda files: forged(files, "provenance.json", attempts=5), "attempts has an impossible value"),
     "a run that nobody trained": (lambda files: forged(files, "provenance.json", attempts=[]), "who trained it"),
-    "an unknown budget": (measured_with(budget="huge"), "budget has a value that no run has"),
-    "a huge measurement": (measured_with(final={"test_loss": 10**400}), "final has a value that no run has"),
+    "an unknown budget": (measured_with(budget="huge"), "budget has an impossible value"),
+    "a huge measurement": (measured_with(final={"test_loss": 10**400}), "final has an impossible value"),
     "a sum that is none": (lambda files: listing(files, {"failure.json": {"bytes": 3}}), "manifest.json is not valid"),
     "a sum that is text": (
         lambda files: listing(files, {"failure.json": {"bytes": 3, "sha256": "x"}}),

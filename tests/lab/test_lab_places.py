@@ -209,7 +209,7 @@ def test_a_large_file_over_a_slow_line_comes(answering: Callable[..., Web], monk
 def test_a_place_that_does_not_answer_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(ShareError, match="there is no folder"):
         place(str(tmp_path / "nothing"))
-    with pytest.raises(ShareError, match="nothing here knows 'gopher' addresses"):
+    with pytest.raises(ShareError, match="'gopher' is not a known kind of address"):
         place("gopher://example.org/runs")
     with pytest.raises(ShareError, match="read only"):
         Web("http://example.org").write("x", b"")
@@ -231,7 +231,7 @@ def test_why_a_place_does_not_answer_is_said_in_few_words(monkeypatch: pytest.Mo
         for address, words in (
             (f"http://127.0.0.1:{gone}", "Connection refused"),
             (f"http://127.0.0.1:{silent.getsockname()[1]}", "it does not answer in time"),
-            ("http://nowhere.invalid", "no machine of this name is known"),
+            ("http://nowhere.invalid", "no machine with this name is known"),
         ):
             with pytest.raises(ShareError) as found:
                 read(place(address), "index.json", 100)

@@ -330,7 +330,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_starts(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("code", "words"), [(-9, "ended by SIGKILL: often"), (-40, "ended by signal 40"), (3, "code 3")]
+    ("code", "words"), [(-9, "killed by SIGKILL: often"), (-40, "killed by signal 40"), (3, "code 3")]
 )
 def test_a_lost_process_is_told_by_its_signal_or_code(tmp_path: Path, code: int, words: str) -> None:
     run = Run(small(1))

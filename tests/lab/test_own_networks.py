@@ -284,7 +284,9 @@ def build(num_classes, seed):
 def test_a_state_that_no_weight_holds_and_that_shows_late_gives_no_result(tmp_path: Path, net: Path) -> None:
     net.write_text(SHOWN_LATE)
     files = begun(tmp_path / "runs", net)
-    with pytest.raises(ResLabError, match=r"build \(net.py\): the trained network gives other outputs than a new"):
+    with pytest.raises(
+        ResLabError, match=r"build \(net.py\): the trained network's outputs differ from those of a new"
+    ):
         execute(files)
     assert files.result() is None
     assert files.failure() is not None
@@ -297,7 +299,7 @@ def test_a_changed_file_is_another_run_and_is_said(tmp_path: Path, net: Path) ->
     run = Run(with_source(recipe, read_sources([recipe])), 0)
     assert run != first.read_run()
     assert words_of_former(tmp_path, [run]) == [
-        f"the source of build (net.py) has changed since {first.read_run().id}: it is another network now, and "
+        f"the source of build (net.py) has changed since {first.read_run().id}: it is now a different network, and "
         f"{run.id} is a new run"
     ]
     assert words_of_former(tmp_path, [first.read_run(), Run(vary(run.recipe, precision="bf16"), 0)]) == []
@@ -322,7 +324,7 @@ def test_code_from_elsewhere_runs_only_where_the_user_says_so(
         lambda: diagnose_run(files, which=["gap"]),
         lambda: execute(begun_elsewhere(files, tmp_path / "fetched")),
     ):
-        with pytest.raises(ResLabError, match=r"no file of that content was used.*--trust-code"):
+        with pytest.raises(ResLabError, match=r"no file with that content was used.*--trust-code"):
             act()
     runs = ["--runs", str(tmp_path / "runs")]
     name = files.read_run().id
@@ -386,7 +388,7 @@ def test_a_file_named_in_a_command_is_trained_though_nothing_can_be_remembered(
     asked = Run(recipe_of(net), 0)
     trained = train_run(asked, tmp_path / "runs")
     assert trained.status == "finished"
-    with pytest.raises(ResLabError, match="no file of that content was used"):
+    with pytest.raises(ResLabError, match="no file with that content was used"):
         train_run(begun_elsewhere(trained.files, tmp_path / "fetched").read_run(), tmp_path / "fetched")
 
 
@@ -486,7 +488,7 @@ def test_code_is_trusted_by_its_whole_sum_and_not_by_the_part_in_its_id(
     files = begun(tmp_path / "theirs", net)
     assert source_to_run(files, files.read_run()) == files.network
     (files.network / "net.py").write_text(f"# other code\n{NET}")
-    with pytest.raises(ResLabError, match="no file of that content was used"):
+    with pytest.raises(ResLabError, match="no file with that content was used"):
         source_to_run(files, files.read_run())
     with pytest.raises(ResLabError, match="other code that happens to have the same fingerprint"):
         begun(tmp_path / "theirs", net)

@@ -295,7 +295,7 @@ def test_a_share_that_does_not_answer_for_a_while_stops_no_training(
     monkeypatch.setattr(Folder, "write", write)
     machine = Machine(tmp_path / "one", str(share))
     assert outcome(machine.train(name)) == outcome(alone)
-    assert machine.remarks == ["the network is gone; it trains on, and the next checkpoint is sent"]
+    assert machine.remarks == ["the network is gone; training continues, and the next checkpoint will be sent"]
     assert listed(Folder(share)).runs == [name]
 
 
@@ -430,6 +430,6 @@ def test_a_last_checkpoint_that_cannot_be_sent_is_tried_again_and_said(
     assert two.train(name, epochs=1).status() == "interrupted"
     assert (
         two.remarks[-1]
-        == "the network is gone; another machine goes on from what was sent before, this one from its own"
+        == "the network is gone; another machine would resume from what was sent before, this one from here"
     )
     assert reached(share, name) == 5

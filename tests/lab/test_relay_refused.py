@@ -199,7 +199,7 @@ def test_an_ended_run_without_its_result_is_told_once(tmp_path: Path, share: Pat
     make(machine.root, RECIPE)
     machine.train(alone.name, iterations=3)
     told = [words for words in machine.remarks if "refused" in words]
-    assert told == [f"what {share} has of it is refused, so it is trained here: result.json is missing"]
+    assert told == [f"the copy on {share} is refused, so the run is trained here: result.json is missing"]
 
 
 def test_what_is_there_and_right_is_gone_on_from(tmp_path: Path, begun: tuple[Path, str], alone: RunFiles) -> None:

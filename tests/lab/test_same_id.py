@@ -22,7 +22,9 @@ from reslab.recipe import Run
 from synthetic import Truth, write_run
 
 FIRST, SECOND = (Run(small(1, learning_rate=rate), 0) for rate in (0.02919, 0.06521099999999999))
-WORDS = r"another run that happens to have the same id \(learning_rate is 0\.02919 there, and 0\.065210?9+ is asked\)"
+WORDS = (
+    r"another run that happens to have the same id \(learning_rate is 0\.02919 there, and 0\.065210?9+ is requested\)"
+)
 
 
 def ended(root: Path, run: Run) -> RunFiles:

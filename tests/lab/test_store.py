@@ -260,7 +260,7 @@ def test_predictions_that_make_another_error_than_the_record_are_told_of(tmp_pat
     files = RunFiles(write_run(tmp_path, RUN, Truth(3.0, 1.0)))
     for wrong, agrees in ((11, True), (13, True), (14, False), (7, False)):  # of 360 images
         write_predictions(files.path, range(wrong))
-        with nullcontext() if agrees else pytest.raises(ResLabError, match=r"3\.00%, and its predictions make"):
+        with nullcontext() if agrees else pytest.raises(ResLabError, match=r"3\.00%, but its predictions give"):
             files.check_files()
 
 

@@ -122,7 +122,7 @@ def test_kernels_are_made_ready_on_a_copy(monkeypatch: pytest.MonkeyPatch) -> No
         raise StarvedError("out of resource: shared memory\nReduce it")
 
     monkeypatch.setattr(gpu_layer.Done, "of_weight", starved)
-    said = "kernels are those of PyTorch, which are slower: Triton's gave an error (out of resource: shared memory)"
+    said = "uses PyTorch's kernels, which are slower: Triton's gave an error (out of resource: shared memory)"
     assert make_ready(module, recipe, DEVICE) == said
     images, labels = batch()
     assert gradient(module, images, labels)[0] == pytest.approx(

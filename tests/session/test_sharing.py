@@ -204,7 +204,7 @@ def test_a_damaged_run_is_told_once_and_trained(tmp_path: Path, capsys: pytest.C
     said = capsys.readouterr()
     assert "Runs: 1 finished" in said.out
     assert said.err.count("refused") == said.err.count("result.json is missing") == 1
-    assert f"what {tmp_path / 'share'} has of it is refused, so it is trained here" in said.err
+    assert f"the copy on {tmp_path / 'share'} is refused, so the run is trained here" in said.err
 
 
 def test_shares_are_asked_in_order_before_anything_is_trained(share: Path, tmp_path: Path) -> None:
@@ -358,7 +358,7 @@ def test_an_edited_record_is_found_out(tmp_path: Path, capsys: pytest.CaptureFix
     execute(files, Settings(threads=1))
     edited(files, 1.25)
     assert main(["push", str(tmp_path / "share"), "--runs", str(tmp_path / "runs")]) == 5
-    said = "its result.json says that the test error is 1.25%, and its predictions make"
+    said = "its result.json says that the test error is 1.25%, but its predictions give"
     assert said in capsys.readouterr().err
     assert main(["status", "--verify", "--runs", str(tmp_path / "runs")]) == 5
     files.predictions.unlink()

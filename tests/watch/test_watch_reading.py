@@ -180,7 +180,7 @@ def test_a_damaged_provenance_is_named_where_the_run_has_failed(root: Path) -> N
     path.write_text(json.dumps({**content, "data": {**content["data"], "num_train": "many"}}))
     damage = watched(path.parent).damage
     assert damage is not None
-    assert "provenance.json is damaged: num_train has a value that no run has; " in damage
+    assert "provenance.json is damaged: num_train has an impossible value; " in damage
 
 
 def test_words_that_cannot_be_used_are_told_and_hide_no_run(root: Path) -> None:

@@ -1,1 +1,1 @@
-"""Runs on disk and their execution: store, provenance, one run, workers, the plan of many, speed, diagnostics."""
+"""Runs on disk and their execution: store, provenance, one run, workers, planning, speed, diagnostics."""

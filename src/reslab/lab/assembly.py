@@ -1,4 +1,4 @@
-"""The parts of a run put together: its network, the batches it trains on and those it is measured on."""
+"""Assembly of a run: its network, its training batches and its evaluation batches."""
 
 import copy
 from collections.abc import Callable, Iterable, Sequence
@@ -31,8 +31,8 @@ Batch = tuple[Tensor, Tensor]
 Tell = Callable[[str], object]
 
 OUTPUTS_TOLERANCE = 0.05
-"""How far the outputs of a trained network may be from those of a new one with its weights, relative: their kernels may
-differ, and round to bfloat16."""
+"""Largest relative difference between the outputs of a trained network and of a new one with its weights: their kernels
+may differ, and round to bfloat16."""
 
 
 def assemble(
@@ -43,10 +43,10 @@ def assemble(
     source: Path | None = None,
     tell: Tell = lambda _: None,
 ) -> tuple[nn.Module, AnyTrainBatches, dict[str, AnyEvaluationBatches]]:
-    """Return a run's network as it is before training, its training batches and what it is measured on.
+    """Return a run's untrained network, its training batches and its evaluation batches by name.
 
-    `source` is the folder with the code of a network of the user's own (`lab.folder.own_networks.source_to_run`);
-    `tell` hears remarks on that network.
+    `source` is the folder with the code of the user's own network (`lab.folder.own_networks.source_to_run`); `tell`
+    receives remarks on that network.
     """
     served = serve(run, dataset, device)
     module = training_network(
@@ -63,7 +63,7 @@ def assemble(
 
 
 def shape_of(dataset: AnyDataset, recipe: Recipe) -> tuple[int, int, int]:
-    """Return channels, height and width of the images that a recipe's network is given."""
+    """Return channels, height and width of the images that a recipe's network takes."""
     if isinstance(dataset, Dataset):
         return dataset.train.image_shape
     return 3, recipe.image_size, recipe.image_size
@@ -72,7 +72,7 @@ def shape_of(dataset: AnyDataset, recipe: Recipe) -> tuple[int, int, int]:
 def predicted(
     module: nn.Module, batches: AnyEvaluationBatches | Iterable[Batch], class_names: Sequence[str], precision: str
 ) -> Predictions:
-    """Return what a network says of each image of some batches."""
+    """Return a network's prediction for each image of some batches."""
     labels, classes, confidence = predict(module, batches, precision=precision)
     return Predictions(labels.numpy(), classes.numpy(), confidence.double().numpy(), tuple(class_names))
 
@@ -80,9 +80,9 @@ def predicted(
 def check_given_by_weights(
     module: nn.Module, run: Run, dataset: AnyDataset, device: torch.device, source: Path, batches: Iterable[Batch]
 ) -> None:
-    """Raise `ResLabError` where a network of the user's own is not what a new one with its weights is.
+    """Raise `ResLabError` if a user's own network differs from a new one with the same weights.
 
-    Their outputs are compared on the first of some batches: a state that no weight holds would be lost.
+    Compares their outputs on the first of `batches`: state that is not among the weights would be lost.
     """
     recipe = run.recipe
     shape = shape_of(dataset, recipe)
@@ -94,8 +94,8 @@ def check_given_by_weights(
     if not are_alike(one, other, OUTPUTS_TOLERANCE):
         assert recipe.own_network is not None
         raise ResLabError(
-            f"{recipe.own_network.words}: the trained network gives other outputs than a new one with its weights, "
-            "which are all that a run keeps: what training changes belongs in a parameter or a buffer of its "
+            f"{recipe.own_network.words}: the trained network's outputs differ from those of a new one with its "
+            "weights, which are all that a run keeps: keep whatever training changes in a parameter or buffer of its "
             "state_dict"
         )
 
@@ -110,7 +110,7 @@ def training_network(
     image_shape: tuple[int, int, int] = (3, 32, 32),
     tell: Tell = lambda _: None,
 ) -> nn.Module:
-    """Return the network as it is trained: on the device, channels-last, with the kernels where they serve."""
+    """Return the network ready to train: on the device, channels-last, with our kernels where they apply."""
     module = fused(build_network(recipe, num_classes, seed, checkpoint_activations, source, image_shape, tell))
     if device.type == "cpu" and type(module) is PreActResNet and not checkpoint_activations:
         use_kernels(module, recipe.precision)
@@ -119,7 +119,7 @@ def training_network(
 
 
 def kernels_used(module: nn.Module, images: AnyTrainBatches, device: torch.device) -> str:
-    """Say which kernels of ours train this network on these images, as far as that is settled before it does."""
+    """Say which of our kernels train this network on these images, as far as is known before training."""
     why = why_plain(module)
     if device.type == "cpu":
         if layers := count_layers(module):
@@ -137,10 +137,10 @@ def kernels_used(module: nn.Module, images: AnyTrainBatches, device: torch.devic
 def make_ready(
     module: nn.Module, recipe: Recipe, device: torch.device, image_shape: tuple[int, int, int] = (3, 32, 32)
 ) -> str:
-    """Make the kernels ready for a network by steps of a copy of it; return a remark where it must do without them.
+    """Prepare the kernels for a network by running a copy of it; return a remark if it must do without them.
 
-    On a graphics card they are compiled, which takes some 20 seconds the first time on a machine.  On the processor, a
-    network of the user's own uses them for the layers that fit, if a step agrees with torch's.
+    On a GPU this compiles them, which takes about 20 seconds the first time on a machine.  On the CPU, a user's own
+    network uses them for the layers that fit, if a step agrees with torch's.
     """
     if device.type == "cpu" and recipe.network and not isinstance(module, FusedResNet):
         return try_kernels(module, image_shape, recipe.precision, partial(seeded, 0, "trial"))
@@ -154,7 +154,7 @@ def make_ready(
         with torch.inference_mode(), arithmetic(device, recipe.precision):
             twin.eval()(images).sum().item()
     except Exception as error:  # torch's operations may do it
-        return f"kernels are those of PyTorch, which are slower: {give_up(device, error)}"
+        return f"uses PyTorch's kernels, which are slower: {give_up(device, error)}"
     return ""
 
 
@@ -167,7 +167,7 @@ def build_network(
     image_shape: tuple[int, int, int] = (3, 32, 32),
     tell: Tell = lambda _: None,
 ) -> nn.Module:
-    """Return the network of a recipe with the weights it starts from."""
+    """Return the network of a recipe with its initial weights."""
     if (own := recipe.own_network) is not None:
         if checkpoint_activations:
             raise ResLabError(
@@ -175,7 +175,7 @@ def build_network(
                 "torch.utils.checkpoint"
             )
         if source is None:
-            raise ResLabError(f"weights of {own.words} are measured with their run: reslab evaluate RUN")
+            raise ResLabError(f"weights of {own.words} can only be measured with their run: reslab evaluate RUN")
         return build_own(source, own, num_classes, seed, image_shape, tell)
     return build(
         recipe.family,

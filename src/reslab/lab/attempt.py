@@ -36,32 +36,32 @@ from reslab.training.threads import FollowingThreads
 
 
 class _Interrupted(Exception):  # noqa: N818
-    """A stop was asked for while evaluating."""
+    """A stop was requested during evaluation."""
 
 
 @dataclass
 class Attempt:
-    """One attempt at a run: made ready, then trained until it ends, or a stop is asked for."""
+    """One attempt at a run: prepared, then trained until it ends or a stop is requested."""
 
     files: RunFiles
     run: Run
     settings: Settings
     device: torch.device
     most: int
-    """Threads there are, whatever this attempt begins with."""
+    """Threads available, whatever number this attempt starts with."""
     emit: Callable[..., None]
     stop: Callable[[], bool]
     relay: Relay
     found: RunFiles | None
-    """What a share has of the run that is further than this folder."""
+    """A share's copy of the run, if it is further along than this folder."""
 
     def go(self) -> Status:
-        """Train; return how the run then stands."""
+        """Train; return the run's status afterwards."""
         recipe = self.run.recipe
         device = self.device
         self._prepare_kernels()
         if known(recipe.dataset).in_files:
-            self.emit("preparing", words="tries its image files, for some seconds at most")
+            self.emit("preparing", words="checks its image files, for a few seconds at most")
         dataset = load_once(recipe.dataset, self.settings.data_root, recipe.images)
         # Before any of its files is changed:
         check_images(self.files, dataset, "began with", "use the same images, or another folder of runs")
@@ -82,12 +82,12 @@ class Attempt:
         following = follow_load(self.most, self.settings.default_threads) if is_free else None
         fewer = "" if is_free else self._fix_threads()
         if device.type == "cuda":
-            self.emit("preparing", words="makes its kernels ready, which takes a while the first time")
-        with _LOADING:  # the others find them ready
+            self.emit("preparing", words="prepares its kernels, which takes a while the first time")
+        with _LOADING:  # once for all runs
             problem = make_ready(module, recipe, device, shape)
         state = loop.start(module, recipe, images.num_batches, device, shape[1:])
         is_resumed = self._resume(state, dataset)
-        if self.stop():  # asked for while all was made ready
+        if self.stop():  # requested during preparation
             return "interrupted"
         self.files.keep_metrics(_rows_seen(state))
         this_attempt = attempt(
@@ -127,9 +127,9 @@ class Attempt:
                 kernels()
 
     def _fix_threads(self) -> str:
-        """Compute with no more threads than the load leaves cores for, unless their number is settled; return a remark.
+        """Use no more threads than there are idle cores, unless their number is given or kept; return a remark.
 
-        It stays for the whole run, as the bits depend on it.
+        The number stays for the whole run, as the bits depend on it.
         """
         is_settled = (
             self.settings.threads is not None or kept_threads(self.found or self.files, self.device) is not None
@@ -142,7 +142,7 @@ class Attempt:
         return words_of_fewer(threads, before) if threads < before else ""
 
     def _resume(self, state: loop.State, dataset: AnyDataset) -> bool:
-        """Go on from a share's checkpoint or this folder's; say whether there was one."""
+        """Resume from a share's checkpoint or this folder's; say whether there was one."""
         self.relay.length = (state.schedule.num_iterations, state.schedule.num_epochs)
         if self.found is not None and _take(self.found, self.files, dataset, state, self.relay):
             return True
@@ -177,7 +177,7 @@ class Attempt:
     def _epochs(
         self, state: loop.State, events: Iterable[loop.Event], following: FollowingThreads | None
     ) -> Status | None:
-        """Write down what comes of the training; return how it ended before its last iteration, if it did."""
+        """Record the training; return the run's status if it ended before its last iteration."""
         files, settings = self.files, self.settings
         schedule = state.schedule
         keep = schedule.milestones() if settings.keep_epochs is None else schedule.inner(settings.keep_epochs)
@@ -194,7 +194,7 @@ class Attempt:
                     return "diverged"
                 case loop.EpochRecord():
                     products.keep_records(files, self.run)
-                    if event.epoch in keep:  # before a checkpoint can be past it: no kill loses them
+                    if event.epoch in keep:  # before a checkpoint can be past it: a kill cannot lose them
                         products.keep_weights(files, state.measured, event.epoch)
                     row = {**event.row(), "peak_memory_bytes": peak_memory_bytes(self.device)}
                     files.append_metrics(row)
@@ -224,7 +224,7 @@ class Attempt:
 
 
 def _take(found: RunFiles, files: RunFiles, dataset: AnyDataset, state: loop.State, relay: Relay) -> bool:
-    """Go on from what a share has of the run, if it is a checkpoint of this run on these images; say whether it is."""
+    """Resume from a share's copy, if it has a checkpoint of this run on these images; say whether it has."""
     try:
         check_images(found, dataset, "began with elsewhere", "use the same images")
         there = load_checkpoint(found.checkpoints)
@@ -242,18 +242,18 @@ def _take(found: RunFiles, files: RunFiles, dataset: AnyDataset, state: loop.Sta
 
 
 def _rows_seen(state: loop.State, there: Saved | None = None) -> int:
-    """Return how many epochs were measured when a training was as it is, or as it was saved."""
+    """Return how many epochs a training has measured, now or, with `there`, when it was saved."""
     iteration = state.iteration if there is None else there.iteration
     images = state.totals.images if there is None else there.state["totals"]["images"]
     return state.schedule.epochs_done(iteration) - bool(state.schedule.ends_epoch(iteration) and images)
 
 
 _LOADING = threading.Lock()
-"""Runs side by side want the same images: the first reads them, the others wait."""
+"""Runs side by side need the same images: the first reads them, the others wait."""
 
 
 def load_once(name: str, data_root: Path | None, images: str = "") -> AnyDataset:
-    """Return images that runs side by side share; those of the user's own are read again where they have changed."""
+    """Return images that runs side by side share; the user's own are read again if they have changed."""
     kept = own_images.find(images, data_root) if images else None
     with _LOADING:
         return _read(name, data_root, images, kept and kept.stat().st_mtime_ns)
@@ -261,7 +261,7 @@ def load_once(name: str, data_root: Path | None, images: str = "") -> AnyDataset
 
 @lru_cache(maxsize=2)
 def _read(name: str, data_root: Path | None, images: str, _: int | None) -> AnyDataset:
-    """Read images, once; those of the user's own again where they were written since, with other names."""
+    """Read images, once; the user's own again if they were rewritten since, with other class names."""
     dataset = sources.load_any(name, data_root, images=images)
     if isinstance(dataset, Folders):
         check_decodes(dataset)
@@ -269,7 +269,7 @@ def _read(name: str, data_root: Path | None, images: str, _: int | None) -> AnyD
 
 
 def _until(stop: Callable[[], bool], batches: Iterable[tuple[Tensor, Tensor]]) -> Iterable[tuple[Tensor, Tensor]]:
-    """Return batches that can be iterated over again and again, and that end by `_Interrupted` on a stop."""
+    """Return batches that can be iterated over repeatedly, and that raise `_Interrupted` on a stop."""
 
     class Stoppable:
         def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:

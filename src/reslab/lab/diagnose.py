@@ -1,4 +1,4 @@
-"""The diagnostics of a finished run: its weights, at its end or at epochs before, measured on its own images."""
+"""The diagnostics of a finished run: its weights, final or from earlier epochs, measured on its own images."""
 
 import copy
 import math
@@ -38,7 +38,7 @@ from reslab.training.process_settings import deterministic
 DEFAULTS = Settings()
 
 TELL_SECONDS = 0.25
-"""Least time between two events of one measurement."""
+"""Minimum time between two events of one measurement."""
 
 
 def diagnose_run(
@@ -52,16 +52,16 @@ def diagnose_run(
     leave_out: bool = False,
     on_event: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> Json:
-    """Measure what diagnostics.json does not hold yet, write it there one by one, and return its content.
+    """Measure what diagnostics.json lacks, write each result there at once, and return the file's content.
 
-    Measured are the trained weights or, with `epochs`, those that were kept after these epochs.  An entry of the same
-    or a larger budget counts as there; `force` measures all of `which` again (None: every diagnostic).  Entries of
-    other weights than the run's are dropped.  Events are dicts with `event` "measuring", `run`, `epoch` (None: the
-    end), `diagnostic` and `share`, from 0 to 1, of all that is to be measured.  KeyboardInterrupt, and whatever
-    `on_event` raises, ends it at once: what was measured whole is kept.  What does not apply to the network is noted in
-    the content, and left out with an event "remark" if `which` is None or with `leave_out`; else it raises.  Raises
-    `CheckpointError` where the run has no weights, `ResLabError` where it kept none of these epochs, `DataError` where
-    its images are not here or others.
+    Measures the trained weights or, with `epochs`, those kept after these epochs.  An entry of the same or a larger
+    budget is not measured again, unless `force` is given: then all of `which` are (None: every diagnostic).  Entries
+    for weights other than the run's are dropped.  Events are dicts with `event` "measuring", `run`, `epoch` (None: the
+    end), `diagnostic` and `share`, from 0 to 1, of the whole work.  KeyboardInterrupt, or any error that `on_event`
+    raises, stops at once: completed diagnostics are kept.  A diagnostic that does not apply to the network is noted in
+    the content and skipped with an event "remark" if `which` is None or `leave_out` is set; otherwise it raises.
+    Raises `CheckpointError` if the run has no weights, `ResLabError` if it did not keep those of an epoch in `epochs`,
+    `DataError` if its images are missing or different.
     """
     names = tuple(DIAGNOSTICS) if which is None else tuple(dict.fromkeys(which))
     check_names(names, budget)
@@ -114,7 +114,7 @@ def diagnose_run(
                     watch.end()
                     continue
                 with files.changing("diagnostics.json"):
-                    content = _found(files, run, digest)  # anew: another process may have measured something, even this
+                    content = _found(files, run, digest)  # again: another process may have added to it, even this
                     entries = _entries(content, moment)
                     if force or not _covers(entries.get(name), budget):
                         entries[name] = {**entry, "machine": machine}
@@ -125,7 +125,7 @@ def diagnose_run(
 
 @dataclass(frozen=True, slots=True)
 class _Moment:
-    """Weights of a run: those after some epoch, or the trained ones (None)."""
+    """Weights of a run: those after an epoch, or the trained ones (None)."""
 
     epoch: int | None
     weights: Path
@@ -133,7 +133,7 @@ class _Moment:
 
 
 class _Watch:
-    """How far a measurement has come, told now and then."""
+    """Reports the progress of a measurement from time to time."""
 
     def __init__(self, run: Run, costs: dict[tuple[_Moment, str], float], on_event: Callable[[Json], None]) -> None:
         self._run, self._costs, self._on_event = run, costs, on_event
@@ -142,7 +142,7 @@ class _Watch:
         self._told = -math.inf
 
     def begin(self, moment: _Moment, name: str) -> None:
-        """Go on to a diagnostic."""
+        """Start a diagnostic."""
         self._moment, self._name, self._within = moment, name, 0.0
         self._tell()
 
@@ -153,7 +153,7 @@ class _Watch:
         self._within += PASSES[self._name] * num_images
 
     def end(self) -> None:
-        """Count a diagnostic as done; some need less than was allowed for."""
+        """Count a diagnostic as done; some need less work than estimated."""
         self._done += self._costs[self._moment, self._name]
         self._within = 0.0
         self._tell()
@@ -180,7 +180,7 @@ def _kept(files: RunFiles, epoch: int) -> _Moment:
 
 
 def _entries(content: Json, moment: _Moment) -> Json:
-    """Return the entries of a moment within `content`, to be added to; those of other weights are dropped."""
+    """Return the entries of a moment within `content`, to add to; entries for other weights are dropped."""
     found = content
     if moment.epoch is not None:
         by_epoch: dict[str, Json] = content.get("epochs", {})
@@ -194,9 +194,9 @@ def _entries(content: Json, moment: _Moment) -> Json:
 
 
 def weights_digest(files: RunFiles) -> str:
-    """Return the SHA-256 of a run's trained weights; raise `CheckpointError` where they are not what it ended with.
+    """Return the SHA-256 of a run's trained weights; raise `CheckpointError` if they are missing or have changed.
 
-    Raises `ResLabError` where its records are damaged.
+    Raises `ResLabError` if its records are damaged.
     """
     result = files.result()
     if result is None or not files.weights.exists():
@@ -212,7 +212,7 @@ def weights_digest(files: RunFiles) -> str:
 
 
 def _check_given(files: RunFiles, run: Run, settings: Settings) -> None:
-    """Raise `DataError` where the data root that was given has other images; what needs none goes without any."""
+    """Raise `DataError` if the given data root has other images; having none is fine, as nothing needs them."""
     if settings.data_root is None:
         return
     try:
@@ -235,13 +235,13 @@ def _covers(entry: Json | None, budget: str) -> bool:
 
 
 def _subjects(files: RunFiles, run: Run, settings: Settings, device: torch.device) -> Callable[[_Moment], Subject]:
-    """Return what gives the subject of each moment; the images are read once for all."""
+    """Return a function that gives the subject of each moment; the images are read once for all."""
     recipe = run.recipe
     dataset = sources.load_for(recipe, settings.data_root)
     check_trained_on(files, dataset)
     source = source_to_run(files, run, settings.trust_code)
     initial, augmented, evaluations = assemble(run, dataset, device, source=source)
-    use_torch(initial)  # by kernels of ours there are no second derivatives
+    use_torch(initial)  # our kernels have no second derivatives
     read = read_weights if source is None else lambda path: read_own_weights(path).weights
     batch_size = min(recipe.batch_size, augmented.num_images)
     train = unaugmented(run, dataset, device, batch_size)
@@ -271,7 +271,7 @@ def _subjects(files: RunFiles, run: Run, settings: Settings, device: torch.devic
 
 
 class _Independent:
-    """The first batch of each epoch that follows: drawn independently, as batches of one are not."""
+    """The first batch of each following epoch: these are drawn independently, unlike batches of one epoch."""
 
     def __init__(self, images: AnyTrainBatches, after: int) -> None:
         self._images, self._after = images, after

@@ -1,4 +1,4 @@
-"""A process that trains runs, one after the other or several side by side; asked to stop, it writes checkpoints.
+"""A process that trains runs, one after another or side by side; when told to stop, it writes checkpoints.
 
 python -m reslab.lab.execute RUN_DIR [RUN_DIR ...]     on a compute node, with a source checkout
 python -m reslab.lab.execute -                         a worker: folders come in as lines, plain or JSON, events go out
@@ -29,10 +29,10 @@ from reslab.lab.stopping import INTERRUPTED, StopRequest
 from reslab.training.schedule import parse_epochs
 
 SPARSE_SECONDS = 10.0
-"""Time between two lines of how far a run is, in a file."""
+"""Time between two progress lines of a run, when output goes to a file."""
 
 _SPOILED = ("CUDA error", "INTERNAL ASSERT")
-"""What an error says that stays for the life of the process, whatever is tried next."""
+"""Words in errors from which the process cannot recover."""
 
 
 def work(
@@ -44,9 +44,9 @@ def work(
 ) -> int:
     """Train the runs in `folders`, reporting each event as a line of JSON; return the exit code.
 
-    So many of them are trained side by side, each in a thread of its own: on a card, in a stream of its own.  A run
-    that fails does not keep the others from being trained.  Lines are given to `write`, one at a time, or printed;
-    when nobody reads what is printed any more, the runs at hand are checkpointed and left.
+    `side_by_side` of them train at a time, each in its own thread and, on a GPU, its own stream.  A failed run does not
+    stop the others.  Lines go to `write`, one at a time, or are printed; when the reader of the output is gone, the
+    current runs are checkpointed and left.
     """
     telling = threading.Lock()
 
@@ -63,7 +63,7 @@ def work(
             execute(RunFiles(folder), settings, on_event=report, stop=stop)
         except ResLabError as error:
             code, message = error.exit_code, str(error)
-        except Exception as error:  # what it was is in failure.json; the next run may do better
+        except Exception as error:  # failure.json has the details; the next run may do better
             code, message = 1, repr(error)
         if any(words in message for words in _SPOILED):
             report({"event": "spoiled"})
@@ -77,13 +77,13 @@ def work(
             under_way = [pool.submit(train, name) for name in folders]
         codes = [one.result() for one in under_way]
     failures = [code for code in codes if code]
-    if ShareError.exit_code in failures:  # before all else: the folder here has what could not be sent
+    if ShareError.exit_code in failures:  # takes precedence: this folder has what could not be sent
         return ShareError.exit_code
     return INTERRUPTED if stop() else failures[-1] if failures else 0
 
 
 class _Sparse:
-    """Leaves out most of how far runs are: a file of events is kept, and read again, for the whole of a long run."""
+    """Leaves out most progress lines: a file of events is kept, and read repeatedly, throughout a long run."""
 
     def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write
@@ -114,7 +114,7 @@ def _print_line(out: TextIO, stop: StopRequest, line: str) -> None:
 
 
 def main() -> int:
-    """Parse the command line of `python -m reslab.lab.execute`, by which `reslab` starts workers, and work."""
+    """Parse the command line of `python -m reslab.lab.execute`, with which `reslab` starts workers, and work."""
     parser = argparse.ArgumentParser(
         prog="python -m reslab.lab.execute",
         description=__doc__,
@@ -125,12 +125,12 @@ def main() -> int:
     )
     parser.add_argument("--data-root", type=Path, help="where the images are")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    parser.add_argument("--threads", type=int, help="threads of the processor, to stay; default: as the load goes")
-    parser.add_argument("--default-threads", type=int, help="threads to begin with")
+    parser.add_argument("--threads", type=int, help="CPU threads, fixed; default: follow the load")
+    parser.add_argument("--default-threads", type=int, help="threads to start with")
     parser.add_argument("--side-by-side", type=int, default=1, help="runs at a time, which share the device")
     parser.add_argument("--checkpoint-seconds", type=float, default=60.0)
     parser.add_argument("--checkpoint-activations", action="store_true")
-    parser.add_argument("--trust-code", action="store_true", help="run the code that the folders hold of networks")
+    parser.add_argument("--trust-code", action="store_true", help="run the network code that the folders hold")
     parser.add_argument("--share", action="append", default=[], metavar="URL", help="where runs are shared, in order")
     parser.add_argument(
         "--push", action="store_true", help="send checkpoints and completed runs to the first share that takes them"
@@ -150,7 +150,7 @@ def main() -> int:
         try:
             check_least("--side-by-side", side_by_side, 1)
             return work(given, Settings(**arguments), stop, side_by_side, write)
-        except ResLabError as error:  # of the settings: those of a run are told as events
+        except ResLabError as error:  # in the settings: those of a run are reported as events
             print(f"{parser.prog}: {error}", file=sys.stderr)
             return error.exit_code
 

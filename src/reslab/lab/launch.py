@@ -1,6 +1,6 @@
-"""Many runs on this machine: workers that train them one after the other, or several side by side on a card.
+"""Many runs on this machine: worker processes train them one after another, or several side by side on a GPU.
 
-A worker is a process; what it reports comes as events.
+What a worker reports arrives as events.
 """
 
 import contextlib
@@ -26,14 +26,14 @@ from reslab.recipe import Run
 Event = dict[str, Any]
 
 LAST_WORDS_SECONDS = 1.0
-"""How long what a process has written may take to be read once it has ended."""
+"""How long to wait, after a process has ended, for the rest of its output."""
 
 PATIENCE_SECONDS = 60.0
 """How long a worker may take to write its checkpoint and leave before it is killed."""
 
 
 def settled(run: Run, exit_code: int, message: str) -> Event:
-    """Return the event that a run is left, whatever its end."""
+    """Return the event that a worker is done with a run, however that ended."""
     return {"event": "settled", "run": run.id, "exit_code": exit_code, "message": message}
 
 
@@ -49,10 +49,10 @@ def launch(
 ) -> bool:
     """Train runs in order, `jobs` at a time, each below `root`; return whether all were tried.
 
-    A process has `runs_each` of them at a time: more than one where they share a card.  `arguments` go to `python -m
-    reslab.lab.execute`.  Events are those of `reslab.lab.one_run`, and `settled` when a run is left, whatever its end.
-    A run that fails, even one that takes its process with it, never keeps the others from being trained; a process
-    whose card has failed is replaced.  On `stop()` every run at hand is checkpointed and left.
+    Each process has `runs_each` of them at a time: more than one where they share a GPU.  `arguments` go to `python -m
+    reslab.lab.execute`.  Events are those of `reslab.lab.one_run`, and `settled` when a worker is done with a run.  A
+    failed run, even one that kills its process, never stops the others; a process whose GPU has failed is replaced.  On
+    `stop()` every current run is checkpointed and left.
     """
     waiting = deque(runs)
     for run in runs:
@@ -89,7 +89,7 @@ def launch(
                     if waiting and stopping_since is None:
                         workers[workers.index(worker)] = hire()
                 elif event is None:
-                    pass  # its end had been seen, and now what it had started has ended, too
+                    pass  # its end was already seen; now the processes it started have ended, too
                 elif event["event"] == "spoiled":
                     worker.leave()
                 elif event["event"] != "settled":
@@ -106,30 +106,30 @@ def launch(
 
 @dataclass(eq=False)
 class _Worker:
-    """A worker process, fed by lines and read by a thread."""
+    """A worker process: lines go in, a thread reads what comes out."""
 
     arguments: Sequence[str]
     events: "queue.Queue[tuple[_Worker, Event | None]]"
     most: int = 1
-    """Runs that it has at a time."""
+    """Maximum number of runs at a time."""
     runs: dict[str, Run] = field(default_factory=dict)
-    """Those that it has, by folder."""
+    """Current runs, by folder."""
     alive: bool = True
     leaving: bool = False
     asked: bool = False
     ended_at: float | None = None
-    """When the process was seen to have ended."""
+    """When the process was found to have ended."""
     errors: deque[str] = field(default_factory=lambda: deque(maxlen=40))
 
     def __post_init__(self) -> None:
-        # In a session of its own, so that Ctrl-C reaches the launcher alone, which then asks in order.
+        # In its own session, so that Ctrl-C reaches the launcher only, which then stops its workers itself.
         self.process = subprocess.Popen(
             [*python(), "-m", "reslab.lab.execute", "-", *self.arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            errors="replace",  # what libraries print may be in any encoding; what is ours is ASCII
+            errors="replace",  # libraries may print in any encoding; our output is ASCII
             start_new_session=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
@@ -140,11 +140,11 @@ class _Worker:
 
     @property
     def has_room(self) -> bool:
-        """Say whether the worker could take a run."""
+        """Say whether the worker can take a run."""
         return self.alive and not self.leaving and len(self.runs) < self.most
 
     def take(self, root: Path, run: Run) -> None:
-        """Give the worker a run: its folder as a line of JSON, whatever characters are in its name."""
+        """Give the worker a run: its folder as a line of JSON, so that its name may have any characters."""
         assert self.process.stdin is not None
         folder = str(run_files(root, run).path)
         self.runs[folder] = run
@@ -153,14 +153,14 @@ class _Worker:
             self.process.stdin.flush()
 
     def leave(self) -> None:
-        """Let the worker leave, once it has ended what it has."""
+        """Let the worker exit when it has finished its runs."""
         assert self.process.stdin is not None
         self.leaving = True
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
 
     def ask_to_stop(self) -> None:
-        """Ask the worker to checkpoint its runs and leave."""
+        """Ask the worker to checkpoint its runs and exit."""
         self.asked = True
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
@@ -168,7 +168,7 @@ class _Worker:
             self.leave()
 
     def look(self) -> None:
-        """Tell of the process's end where its output does not: something that it has started may hold that open."""
+        """Report the process's end if its output stays open: a process that it started may hold it."""
         if self.process.poll() is None or self.ended_at == math.inf:
             return
         if self.ended_at is None:
@@ -183,10 +183,10 @@ class _Worker:
             self.process.kill()
 
     def bury(self) -> list[Run]:
-        """Note the process's end; return the runs that it took along."""
+        """Note the process's end; return the runs lost with it."""
         self.process.wait()
         self.alive = False
-        for reader in (self._log, self._reader):  # which close what they read
+        for reader in (self._log, self._reader):  # they close the pipes
             reader.join(timeout=1)
         with contextlib.suppress(BrokenPipeError):
             assert self.process.stdin is not None
@@ -216,7 +216,7 @@ class _Worker:
 
 
 def _signal_name(number: int) -> str:
-    """Return a signal's name; those for real time have none."""
+    """Return a signal's name; real-time signals have none."""
     try:
         return signal.Signals(number).name
     except ValueError:
@@ -224,12 +224,12 @@ def _signal_name(number: int) -> str:
 
 
 def _write_loss(root: Path, run: Run, worker: _Worker) -> Event:
-    """Write down that a worker died with its run, unless the run itself could; return the event that tells it."""
+    """Record that a worker died with its run, unless the run recorded its own end; return the event that reports it."""
     code = worker.process.returncode
     if code < 0:
         name = _signal_name(-code)
         hint = ": often the system running out of memory; try fewer runs at a time" if name == "SIGKILL" else ""
-        message = f"its process was ended by {name}{hint}"
+        message = f"its process was killed by {name}{hint}"
     else:
         message = f"its process ended with exit code {code}"
     ending.lost(run_files(root, run), message, "".join(worker.errors) or None)

@@ -1,4 +1,4 @@
-"""One run: trained from where it stands to its end, and what fails written to its folder."""
+"""One run: trained from its last checkpoint to its end; failures are recorded in its folder."""
 
 import contextlib
 import traceback
@@ -35,11 +35,11 @@ def execute(
     on_event: Callable[[Event], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Status:
-    """Train a run to its end, or until `stop()`; do nothing if it has ended.  Returns how it then stands.
+    """Train a run to its end, or until `stop()`; do nothing if it has ended.  Returns its status afterwards.
 
-    Events are dicts with `event` (preparing, start, remark, progress, epoch, end) and `run`.  What fails is written to
-    failure.json and raised again: `ResLabError` for what a user can mend, anything else as it came.  An error of
-    `on_event` itself is raised, too, and the run is interrupted, for it has not failed.
+    Events are dicts with `event` (preparing, start, remark, progress, epoch, end) and `run`.  A failure is written to
+    failure.json and raised: as `ResLabError` if the user can fix it, unchanged otherwise.  An error in `on_event` is
+    raised, too, but interrupts the run rather than failing it.
     """
     on_event = _Told(on_event)
     relay = Relay(files, settings, lambda words: on_event({"event": "remark", "run": files.name, "words": words}), stop)
@@ -75,20 +75,20 @@ def _attempt(
             tell = partial(_emit, on_event, run)
             with (
                 deterministic(),
-                torch.random.fork_rng(devices=[]),  # the user's draws go on from where they were
+                torch.random.fork_rng(devices=[]),  # the user's random state stays as it was
                 keeping_freed_memory(),
                 on_stream(stream_of_this_thread(device)),
                 computing_with(threads),
             ):
                 return Attempt(files, run, settings, device, most, tell, stop, relay, found).go()
     except LockedError:
-        raise  # the run is another machine's, and has not failed
+        raise  # another machine has the run, which has not failed
     except Exception as error:
         if error is on_event.error:
             raise
         trace = None if isinstance(error, ResLabError) else traceback.format_exc()
         shown = _of_own_network(error, files, run) or error
-        with contextlib.suppress(ResLabError):  # where the disk is full, the error that is raised must do
+        with contextlib.suppress(ResLabError):  # if the disk is full, the raised error must do
             ending.fail(files, _kind(error), str(shown) or repr(shown), trace)
         with contextlib.suppress(ResLabError):
             relay.failed()
@@ -104,7 +104,7 @@ def _attempt(
 
 
 class _Told:
-    """Hands events on, and keeps the error that this ended in, such as that of an output on a full disk."""
+    """Passes events on, and keeps the error that doing so raised, such as from writing to a full disk."""
 
     def __init__(self, on_event: Callable[[Event], None]) -> None:
         self._on_event = on_event
@@ -119,7 +119,7 @@ class _Told:
 
 
 def _of_own_network(error: Exception, files: RunFiles, run: Run) -> OwnCodeError | None:
-    """Return the error that the code of a network of the user's own raised, in words, if it did."""
+    """Return the error in words, if the code of the user's own network raised it."""
     own = run.recipe.own_network
     if own is None or isinstance(error, ResLabError) or not frames_in(files.network, error):
         return None

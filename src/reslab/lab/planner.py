@@ -1,4 +1,4 @@
-"""What a list of runs still needs: which would train, how long it takes and how much disk, from measured speeds."""
+"""What a list of runs still needs: which would train, and how much time (from measured speeds) and disk they take."""
 
 import heapq
 import math
@@ -23,12 +23,12 @@ from reslab.recipe import IMAGENET_FAMILIES, Recipe, Run
 from reslab.training.schedule import make_schedule
 
 EVALUATION_COST = 1 / 3
-"""Work of looking at an image, as a share of that of training on it: the forward pass without the backward."""
+"""Cost of evaluating an image relative to training on it: the forward pass without the backward."""
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A run as it stands: `work` is in images trained on a network of one weighted layer."""
+    """A run and what it still needs; the unit of `work` is training a network of one weighted layer on one image."""
 
     run: Run
     status: Status
@@ -37,7 +37,7 @@ class Planned:
     work_left: float
     disk_bytes: int
     num_kept: int = 0
-    """At how many epochs before the end the weights are kept."""
+    """Number of epochs before the last whose weights are kept."""
 
 
 def plan(
@@ -45,15 +45,15 @@ def plan(
 ) -> list[Planned]:
     """Return what each run still needs, from the files below `root`.
 
-    The images of imagefolder are counted in `data_root`; raises `DataError` where they are not there.  `keep_epochs`
-    are those of `reslab.lab.settings.Settings`: weights on the disk.
+    The images of imagefolder are counted in `data_root`; raises `DataError` if they are not there.  `keep_epochs` is
+    that of `reslab.lab.settings.Settings`: it adds weights to the disk.
     """
     sizes = {name: known.size for name, known in DATASETS.items() if known.size is not None}
     return [_plan(root, run, sizes, data_root, keep_epochs) for run in runs]
 
 
 def in_order(planned: Sequence[Planned]) -> list[Run]:
-    """Return the runs to train: one seed of everything before the second of anything, the longest first."""
+    """Return the runs to train: the first seed of every recipe before the second of any, the longest first."""
     todo = [item for item in planned if item.status not in ENDED]
     return [item.run for item in sorted(todo, key=lambda item: (item.run.seed, -item.work_left))]
 
@@ -61,17 +61,17 @@ def in_order(planned: Sequence[Planned]) -> list[Run]:
 def known_speeds(root: Path, machine: tuple[str, str], data_root: Path | None = None) -> dict[str, float]:
     """Return the work per second of the runs below `root`, by precision: the median of their medians.
 
-    They are those last trained on this machine: device (cpu, cuda ...) and its name.
+    Only runs last trained on `machine` count: its device (cpu, cuda ...) and the device's name.
     """
     speeds: dict[str, list[float]] = {}
     for files in find_runs(root):
         try:
             recipe, rows, last = files.check().recipe, files.metrics(), files.last_attempt()
         except ResLabError:
-            continue  # a damaged run is told of where it is asked for; the others know the speed
+            continue  # a damaged run is reported when it is requested; the others give the speed
         sides = sides_of(recipe, data_root)
         if recipe.network or (sides is None and is_brought(recipe.dataset)):
-            continue  # how much work it is is not known
+            continue  # its work is not known
         speed = metrics.speed(rows)
         if speed is not None and (last.get("device"), last.get("device_name")) == machine:
             speeds.setdefault(recipe.precision, []).append(speed * work_per_image(recipe, sides))
@@ -79,14 +79,14 @@ def known_speeds(root: Path, machine: tuple[str, str], data_root: Path | None = 
 
 
 def estimate_seconds(planned: Sequence[Planned], speeds: Mapping[str, float], jobs: int) -> float:
-    """Return the time that the runs still take, `jobs` at a time, from the work per second of each precision."""
+    """Return the time that the runs still take, `jobs` at a time, given the work per second of each precision."""
     return math.fsum(seconds_by_run(planned, speeds, jobs).values())
 
 
 def seconds_by_run(planned: Sequence[Planned], speeds: Mapping[str, float], jobs: int) -> dict[Run, float]:
-    """Return what each run adds to that time: runs that train at the same time share it equally.
+    """Return each run's part of the time of `estimate_seconds`: runs that train at the same time share it equally.
 
-    What they add makes up the whole, also at the end, where the last runs have the machine to themselves.
+    The parts sum to the whole, even at the end, when fewer than `jobs` runs are left.
     """
     work = {item.run: item.work_left for item in planned}
     waiting = in_order(planned)[::-1]
@@ -107,7 +107,7 @@ def seconds_by_run(planned: Sequence[Planned], speeds: Mapping[str, float], jobs
 def work_per_image(recipe: Recipe, sides: tuple[int, int] | None = None) -> float:
     """Return the work of training on an image: all inner layers of a CIFAR network cost the same.
 
-    `sides` are the image's height and width where the recipe does not tell them, for arrays of the user's own.
+    `sides` are the image's height and width where the recipe does not give them: for the user's own arrays.
     """
     height, width = sides or (recipe.image_size, recipe.image_size)
     pixels = height * width / 32**2
@@ -121,16 +121,16 @@ def work_per_image(recipe: Recipe, sides: tuple[int, int] | None = None) -> floa
 
 
 def sides_of(recipe: Recipe, data_root: Path | None) -> tuple[int, int] | None:
-    """Return the height and width of the user's own arrays, None for all other images or where they are not kept."""
+    """Return the height and width of the user's own arrays; None for other images, or if they are not kept."""
     return own_images.sides(recipe.images, data_root) if is_brought(recipe.dataset) else None
 
 
 def work_of(
     recipe: Recipe, epochs: float, num_train: int, num_test: int, sides: tuple[int, int] | None = None
 ) -> float:
-    """Return the work of so many epochs of training on `num_train` images, each measured on those of the hold-out, too.
+    """Return the work of `epochs` of training on `num_train` images, each evaluated on the test set and the hold-out.
 
-    It is in images trained on a network of one weighted layer; `sides` are those of `work_per_image`.
+    Its unit is that of `Planned`; `sides` are those of `work_per_image`.
     """
     measured = num_test + recipe.holdout
     return epochs * (num_train + EVALUATION_COST * measured) * work_per_image(recipe, sides)
@@ -142,13 +142,13 @@ def num_epochs(recipe: Recipe, iterations_per_epoch: int) -> float:
 
 
 _OWN_DEPTH = 19
-"""Inner layers that a network of the user's own is taken to have until a run of it tells its speed: ResNet-20's."""
+"""Inner layers that a user's own network is assumed to have, until a run of it has measured its speed: ResNet-20's."""
 
 _LAYER_MULTIPLY_ADDS = 16 * 16 * 9 * 32 * 32
 """Of an inner layer of a CIFAR network, for an image of 32 x 32."""
 
 _IMAGENET_COSTS = {18: (1.81, 11.7), 34: (3.66, 21.8), 50: (4.09, 25.6), 101: (7.80, 44.5), 152: (11.51, 60.2)}
-"""Multiply-adds in thousand millions, for an image of 224 x 224, and parameters in millions, by depth."""
+"""Multiply-adds in billions, for an image of 224 x 224, and parameters in millions, by depth."""
 
 
 def _plan(
@@ -173,14 +173,14 @@ def _plan(
     work = work_of(recipe, epochs, num_train, size.num_test, sides_of(recipe, data_root))
     done = share_done(status, len(rows), epochs)
     num_kept = len(schedule.milestones() if keep_epochs is None else schedule.inner(keep_epochs))
-    # Weights, and while training two checkpoints of weights and what goes with them; a line of metrics an epoch.
+    # The weights; while training, two checkpoints of weights and optimiser state; a line of metrics per epoch.
     copies = 1 + 2 * (2 + (recipe.optimiser in ("adam", "adamw")) + (recipe.ema_decay > 0))
     disk = _num_parameters(recipe) * 4 * (copies + num_kept) + int(400 * epochs) + 10_000
     return Planned(run, status, len(rows), work, work * (1 - done), 0 if done == 1 else disk, num_kept)
 
 
 def _size(recipe: Recipe, provenance: Json | None, sizes: dict[str, Size], data_root: Path | None) -> Size:
-    """Return how many images there are: the run's own count if it has begun, else that of the folder, counted once."""
+    """Return how many images there are: as a started run recorded, else as counted, once, in the folder."""
     if recipe.dataset not in sizes and provenance is not None:
         return size_in(provenance["data"], recipe)
     if is_brought(recipe.dataset):
@@ -194,7 +194,7 @@ def _size(recipe: Recipe, provenance: Json | None, sizes: dict[str, Size], data_
 
 
 def size_in(data: Json, recipe: Recipe) -> Size:
-    """Return how many images there are in all, from what a run of this recipe wrote of those that it uses."""
+    """Return how many images there are in all, from what a run of this recipe recorded of those that it uses."""
     num_train = round(data["num_train"] / recipe.train_share) + data["num_holdout"]
     return Size(num_train, data["num_test"], data["num_classes"])
 
@@ -209,7 +209,7 @@ def _num_parameters(recipe: Recipe) -> int:
 
 
 def _convolutions(recipe: Recipe) -> Iterator[tuple[int, int]]:
-    """Yield how many weights each convolution in the blocks for 32 x 32 has, and at how many places it is done."""
+    """Yield each block convolution's number of weights and of output positions, for images of 32 x 32."""
     bottlenecks = recipe.family == "preact-bottleneck"
     inputs, places = 16, 32 * 32
     for stage in range(3):

@@ -1,4 +1,4 @@
-"""What a training leaves in the folder of its run: checkpoints, weights, records, and the result that ends it."""
+"""What training writes to the run's folder: checkpoints, weights, records, and the result that ends the run."""
 
 import contextlib
 from typing import Any
@@ -20,14 +20,14 @@ from reslab.training.checkpoint import save_checkpoint
 
 
 def save(files: RunFiles, state: loop.State) -> None:
-    """Write a checkpoint of a training as it stands."""
+    """Write a checkpoint of the training's current state."""
     files.check_held()
     with writing(files.checkpoints):
         save_checkpoint(files.checkpoints, state)
 
 
 def keep_weights(files: RunFiles, module: nn.Module, epoch: int) -> None:
-    """Keep the weights as they are after so many epochs."""
+    """Keep the weights as they are after an epoch."""
     path = files.epoch_weights(epoch)
     files.check_held()
     with writing(path.parent):
@@ -37,7 +37,7 @@ def keep_weights(files: RunFiles, module: nn.Module, epoch: int) -> None:
 
 
 def write_provenance(files: RunFiles, run: Run, dataset: AnyDataset, this_attempt: dict[str, Any]) -> None:
-    """Say on which images the run trains, and add this attempt to those before."""
+    """Record which images the run trains on, and add this attempt to earlier ones."""
     before = files.provenance()
     attempts = [] if before is None else before["attempts"]
     files.write(
@@ -51,7 +51,7 @@ def write_provenance(files: RunFiles, run: Run, dataset: AnyDataset, this_attemp
 
 
 def keep_records(files: RunFiles, run: Run) -> None:
-    """Write run.json again where somebody removed it; raise `ResLabError` where the records are not those any more."""
+    """Rewrite run.json if it was removed; raise `ResLabError` if it changed, or provenance.json is gone."""
     files.check_held()
     files.create(run)
     if files.read_run() != run or not (files.path / "provenance.json").exists():
@@ -59,9 +59,9 @@ def keep_records(files: RunFiles, run: Run) -> None:
 
 
 def check_same_size(files: RunFiles, module: nn.Module, run: Run) -> None:
-    """Raise `ResLabError` where another seed of the recipe trained a network of the user's own of another size.
+    """Raise `ResLabError` if another seed of the recipe gave the user's own network a different size.
 
-    Its code is the same, so it reads something else, as a file, that has changed.
+    The code is the same, so it must read something else that has changed, such as a file.
     """
     assert run.recipe.own_network is not None
     own = parameters(module)
@@ -72,8 +72,8 @@ def check_same_size(files: RunFiles, module: nn.Module, run: Run) -> None:
         if other not in (None, own):
             raise ResLabError(
                 f"{run.recipe.own_network.words} has {own:,} parameters now, and {other:,} in {folder.name} of the "
-                "same recipe: it reads something that changed, such as a file.  Put it into the source, so that it is "
-                "part of the recipe"
+                "same recipe: it reads something that has changed, such as a file.  Move that into the source, so that "
+                "it is part of the recipe"
             )
 
 

@@ -1,4 +1,4 @@
-"""How a run is executed; imports no torch, so that a command whose runs train elsewhere starts without it."""
+"""How a run is executed; does not import torch, so that commands whose runs train elsewhere start without it."""
 
 import math
 from collections.abc import Iterable
@@ -10,35 +10,35 @@ from reslab.errors import ResLabError
 from reslab.host import check_device
 
 MOST_THREADS = 1024
-"""Of more, the libraries that compute run out of memory, and end the process."""
+"""With more, the numerical libraries run out of memory and kill the process."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a run is executed: nothing here changes its numbers by more than rounding."""
+    """How a run is executed: nothing here changes its results by more than rounding."""
 
     data_root: Path | None = None
     device: str = "auto"
     threads: int | None = None
     checkpoint_seconds: float = 60.0
-    """Time between checkpoints within an epoch; at the end of an epoch a tenth of it is enough."""
+    """Minimum time between checkpoints within an epoch; at the end of an epoch, a tenth of it."""
     checkpoint_activations: bool = False
-    """Keep the input of each block only and compute the rest again: less memory, more time."""
+    """Keep only each block's input and recompute the rest: less memory, more time."""
     keep_epochs: tuple[int, ...] | None = None
-    """Epochs after which the weights are kept, where the training goes on; None: its schedule's milestones."""
+    """Epochs before the last whose weights are kept; None: the schedule's milestones."""
     default_threads: int | None = None
-    """Threads to begin with where `threads` says nothing: this run's share of the cores."""
+    """Threads to start with where `threads` is None: this run's share of the cores."""
 
     shares: tuple[str, ...] = ()
-    """Where runs are shared: what they have of a run is gone on from, or taken as it is where it has ended."""
+    """Where runs are shared: a run is resumed from there, or copied if it has ended there."""
     push: bool = False
-    """Send checkpoints, and runs that have ended, to the first of the shares that can be written to."""
+    """Send checkpoints and ended runs to the first writable share."""
 
     trust_code: bool = False
-    """Run the code of a network that is not from a file of this user's own (`reslab.lab.folder.own_networks`)."""
+    """Run a network's code even if it is not from one of this user's files (`reslab.lab.folder.own_networks`)."""
 
     def __post_init__(self) -> None:
-        """Raise `ResLabError` for a value that nothing can be executed with, before a folder is made for it."""
+        """Raise `ResLabError` for an unusable value, before a folder is made for the run."""
         check_device(self.device)
         object.__setattr__(self, "threads", as_plain(self.threads))
         threads: object = self.threads
@@ -71,7 +71,7 @@ class Settings:
 
 
 def kept_epochs(given: Iterable[int] | None) -> tuple[int, ...] | None:
-    """Return epochs as the settings have them; None stays None, which leaves the choice to the schedule.
+    """Return epochs sorted, without duplicates; None stays None, which leaves the choice to the schedule.
 
     Raises `ResLabError` for anything but whole numbers, 1 or more.
     """

@@ -1,4 +1,4 @@
-"""Requests to stop: from signals, a time limit or the program itself."""
+"""Requests to stop: from signals, a time limit or the program."""
 
 import contextlib
 import os
@@ -10,23 +10,23 @@ from types import FrameType
 from typing import Any, Self
 
 PATIENCE_SECONDS = 1.0
-"""How long a computation may keep a signal from being heard, where it is to be answered at once."""
+"""How long a computation may delay a signal that should be handled at once."""
 
 INTERRUPTED = 130
 
 
 class StopRequest:
-    """Becomes true after a limit in minutes, or when told; within it as a context, at Ctrl-C and SIGTERM, too.
+    """Becomes true after a time limit in minutes or on `ask`; as a context manager, on Ctrl-C and SIGTERM, too.
 
-    A second Ctrl-C raises KeyboardInterrupt at once.  Signals reach the main thread alone: on another thread, as in a
-    notebook's, entering changes nothing.  Leaving puts back what handled them before.
+    A second Ctrl-C raises KeyboardInterrupt at once.  Signals reach the main thread only: on any other, such as a
+    notebook's, entering changes nothing.  Leaving restores the previous handlers.
     """
 
     def __init__(self, time_limit: float | None = None) -> None:
         self._end = None if time_limit is None else time.monotonic() + 60 * time_limit
         self._at_once = False
         self.interrupted = False
-        """Whether it was asked for, and not only time that was over."""
+        """Whether a stop was requested, rather than the time limit reached."""
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -37,7 +37,7 @@ class StopRequest:
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
-            # None: it was not set from Python, which cannot set it back.
+            # None: it was not set from Python, which cannot restore it.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         self._before.clear()
 
@@ -47,11 +47,11 @@ class StopRequest:
 
     @contextlib.contextmanager
     def at_once(self, leave: Callable[[], None] | None = None) -> Iterator[None]:
-        """Let the first signal raise KeyboardInterrupt within this, where a stop loses nothing that was begun.
+        """Within this, let the first signal raise KeyboardInterrupt: for work that a stop does not lose.
 
-        Python hears a signal between two operations only, and one of torch can take half a minute.  Where it is not
-        heard in a second, and `leave` is given, that is called on a thread of its own, and the process ends as if
-        killed, with code 130: a command may end so, a notebook may not.
+        Python handles signals only between operations, and one of torch's can take half a minute.  If `leave` is given
+        and a signal is not handled within a second, `leave` is called on a separate thread and the process exits with
+        code 130, as if killed: fine for a command, not for a notebook.
         """
         self._at_once = True
         try:
@@ -63,7 +63,7 @@ class StopRequest:
             self._at_once = False
 
     def ask(self) -> None:
-        """Ask for the stop."""
+        """Request the stop."""
         self.interrupted = True
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -74,7 +74,7 @@ class StopRequest:
 
 @contextlib.contextmanager
 def _not_heard(leave: Callable[[], None]) -> Iterator[None]:
-    """Watch for signals that the main thread does not come to hear; elsewhere than on the main thread, do nothing."""
+    """Watch for signals that the main thread does not get to handle; on any other thread, do nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -97,6 +97,6 @@ def _not_heard(leave: Callable[[], None]) -> Iterator[None]:
     finally:
         heard.set()
         signal.set_wakeup_fd(before)
-        os.close(writing)  # ends the reading
+        os.close(writing)  # ends the watcher's loop
         watcher.join()
         os.close(reading)

@@ -1,7 +1,7 @@
-"""The threads of the processor that a run computes with.
+"""The number of CPU threads that a run computes with.
 
-Where its bits do not depend on them they follow the machine's load, unless the user gives a number; elsewhere a run
-keeps the number that it began with, which the load at its start decides.
+Where its bits do not depend on that, the number follows the machine's load, unless the user sets it; elsewhere a run
+keeps the number it started with, which depends on the load at the time.
 """
 
 import contextlib
@@ -24,12 +24,12 @@ from reslab.training.threads import LOOK_SECONDS, ROOM, FollowingThreads
 
 
 def first_threads(files: RunFiles, device: torch.device, given: int | None, share: int | None) -> int:
-    """Return the threads to begin with: those given, else those that a resumed run had, else this run's share."""
+    """Return the threads to start with: those given, else those that a resumed run had, else this run's share."""
     return given or kept_threads(files, device) or share or most_threads()
 
 
 def kept_threads(files: RunFiles, device: torch.device) -> int | None:
-    """Return the threads that a run to be resumed had on a processor, None where there is none."""
+    """Return the threads that a run to be resumed had; None if there is none, or it was not on the CPU."""
     last = files.last_attempt()
     is_resumed = any(files.checkpoints.glob(f"*/{MANIFEST}"))
     if is_resumed and device.type == last.get("device") == "cpu" and last.get("threads"):
@@ -38,9 +38,9 @@ def kept_threads(files: RunFiles, device: torch.device) -> int | None:
 
 
 def threads_for_load(most: int) -> int:
-    """Return how many threads, of at most `most`, other work leaves cores for now; `most` where that is not told.
+    """Return how many threads, at most `most`, fit on the cores that are now idle; `most` where the load is unknown.
 
-    For what cannot follow the load: one thread too many holds up all others for as long as it lasts.
+    For runs that cannot follow the load: one thread too many slows down all the others until the end.
     """
     before = load.read() if most > 1 else None
     if before is None:
@@ -52,13 +52,13 @@ def threads_for_load(most: int) -> int:
 
 
 def words_of_fewer(threads: int, most: int) -> str:
-    """Return a remark on threads that are fewer because of the load."""
-    return f"computes with {threads} of {most} threads to its end, because other work needs the processor now"
+    """Return a remark that the load leaves fewer threads."""
+    return f"computes with {threads} of {most} threads to its end, because other work needs the CPU now"
 
 
 @contextlib.contextmanager
 def computing_with(threads: int) -> Iterator[None]:
-    """Compute with so many threads of the processor, and then as before: a worker trains other runs after this one."""
+    """Compute with this many CPU threads, and afterwards as before: a worker trains other runs after this one."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -68,10 +68,10 @@ def computing_with(threads: int) -> Iterator[None]:
 
 
 def are_free(device: torch.device, module: nn.Module, recipe: Recipe, most: int) -> bool:
-    """Say whether training a network gives the same bits with any number of threads, and from step to step another.
+    """Say whether training a network gives the same bits with any number of threads, even if it changes between steps.
 
-    The kernels keep the order of their sums, and torch's few operations beside them did wherever this was tried.
-    Another processor or version of torch may differ, so one step of a copy is done with one thread and with `most`.
+    Our kernels keep the order of their sums, and so did torch's few remaining operations wherever this was tried.
+    Another CPU or version of torch may differ, so a copy does one step with one thread and one with `most`.
     """
     if device.type != "cpu" or not thread_invariant(module):
         return False
@@ -84,7 +84,7 @@ def are_free(device: torch.device, module: nn.Module, recipe: Recipe, most: int)
 
 
 _TRIED: dict[tuple[str, str, int, str, int], bool] = {}
-"""What trying came to in this process, by network, batch size, precision and threads."""
+"""Outcomes of this test in this process, by network, shortcut, batch size, precision and threads."""
 
 
 def _steps_agree(module: nn.Module, recipe: Recipe, most: int) -> bool:
@@ -106,12 +106,12 @@ def _steps_agree(module: nn.Module, recipe: Recipe, most: int) -> bool:
 
 
 def can_follow_load(most: int) -> bool:
-    """Say whether there is something to choose, on a system that tells its load."""
+    """Say whether there is more than one thread, on a system that reports its load."""
     return most > 1 and load.read() is not None
 
 
 def follow_load(most: int, share: int | None) -> FollowingThreads | None:
-    """Compute with this run's share of at most `most` threads from now on, and as the load goes, if it can be told."""
+    """Compute with this run's share of `most` threads from now on; return what follows the load, if it is known."""
     threads = min(share or most, most)
     torch.set_num_threads(threads)
     return FollowingThreads(threads, most, usable_cores()) if can_follow_load(most) else None

@@ -12,13 +12,13 @@ from reslab.lab.folder.store import RunFiles
 USUAL_ROOT = Path("runs")
 
 _SHOWN = 160
-"""Letters of a name that an error repeats."""
+"""Number of characters of a name that an error message shows."""
 
 
 def runs_folder(root: str | Path, *, may_be_to_come: bool = False) -> Path:
-    """Return the folder of the runs; raise `ResLabError` where it is not there, or is a file.
+    """Return the folder of the runs; raise `ResLabError` if it does not exist, or is a file.
 
-    The usual one `may_be_to_come`: whoever looks before the first run has made it is not mistaken.
+    With `may_be_to_come`, the usual one need not exist: the first run will make it.
     """
     folder = as_path(root)
     with _looking(root):
@@ -30,9 +30,9 @@ def runs_folder(root: str | Path, *, may_be_to_come: bool = False) -> Path:
 
 
 def find_runs(root: Path) -> list[RunFiles]:
-    """Return all runs below a folder, sorted by name and seed; also those that have ended and lost their run.json.
+    """Return all runs below a folder, sorted by name and seed, including ended ones that have lost their run.json.
 
-    A link to another of them is no second run.  A folder that cannot be looked into counts: its reader reports it.
+    A link to another of these runs is left out.  An unreadable folder is included: its reader reports it.
     """
     with _looking(root):
         found = [path for path in root.glob("*/seed*") if _may_be_run(path)]
@@ -49,9 +49,9 @@ def _may_be_run(folder: Path) -> bool:
 
 
 def find_run(name: str, root: Path) -> RunFiles:
-    """Return the run of an id below `root`, or in a folder; a recipe's id alone means its lowest seed (`remark_seed`).
+    """Return the run with an id below `root`, or in a folder; a recipe's id means its lowest seed (`remark_seed`).
 
-    Raises `ResLabError` where there is none.
+    Raises `ResLabError` if there is none.
     """
     with _looking(name):
         for path in (Path(name), root / name):
@@ -65,9 +65,9 @@ def find_run(name: str, root: Path) -> RunFiles:
 
 
 def find_seeds(name: str, root: Path) -> list[RunFiles]:
-    """Return the run of an id below `root`, or in a folder; or all seeds of a recipe's id or folder.
+    """Return the run with an id below `root`, or in a folder; or all seeds of a recipe's id or folder.
 
-    Raises `ResLabError` where there is none.
+    Raises `ResLabError` if there is none.
     """
     with _looking(name):
         for path in (Path(name), root / name):
@@ -77,7 +77,7 @@ def find_seeds(name: str, root: Path) -> list[RunFiles]:
 
 
 def remark_seed(name: str, files: RunFiles) -> str | None:
-    """Say which seed was taken, where `name` is a recipe's id or folder and there are several; else None."""
+    """Say which seed was taken, if `name` is a recipe's id or folder and there are several; else return None."""
     seeds = [one.path.name for one in _seeds_in(files.path.parent)]
     if len(seeds) < 2 or Path(name).resolve().name == files.path.name:
         return None
@@ -88,14 +88,14 @@ def remark_seed(name: str, files: RunFiles) -> str | None:
 
 
 def _shown(name: str | Path) -> str:
-    """Return a name for a message: in one line, and no longer than people read."""
+    """Return a name for a message: on one line, and of readable length."""
     text = one_line(str(name))
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 @contextmanager
 def _looking(name: str | Path) -> Iterator[None]:
-    """Turn what Python says of a name that no file can have, or of a folder not to be read, into a `ResLabError`."""
+    """Turn Python's errors about impossible file names and unreadable folders into a `ResLabError`."""
     try:
         yield
     except ResLabError:

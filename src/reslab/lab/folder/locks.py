@@ -1,8 +1,8 @@
-"""Who holds a run, and who changes one of its files: locks that end with the process that has them.
+"""Who holds a run, and who changes one of its files: locks that end with the process that holds them.
 
-Where several machines share the folder of the runs, the system's locks may not reach from one to another.  There the
-holder also has a lease: a file that it touches again and again.  Whoever sees it untouched for the lease's length, by a
-clock of their own, takes it over; so the clocks of the machines need not agree.
+Where several machines share the folder of the runs, one machine's locks may not bind the others.  There the holder also
+has a lease: a file that it keeps touching.  A machine that sees it untouched for the lease's length, by its own clock,
+takes it over; so the machines' clocks need not agree.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from reslab.files import writing
 from reslab.host import is_shared
 
 LEASE_SECONDS = 60.0
-"""How long a machine that shares the runs must be silent before another takes over what it trained."""
+"""How long a machine must be silent before another that shares its runs takes over what it trained."""
 
 
 LOCKS = Path("/proc/locks")
@@ -34,24 +34,24 @@ class Held:
     """A run that this process holds."""
 
     identity: tuple[int, int]
-    """Which file the lock is, by device and inode: a folder made anew has another."""
+    """Device and inode of the lock file: those of a recreated folder differ."""
     lease: SoftFileLease | None = None
 
 
 _WRITTEN_WITHIN_SECONDS = 3600.0
 _WRITTEN_WITHOUT_LOCK = ("run.json", "failure.json", "diagnostics.json", "predictions.safetensors", "manifest.json")
-"""What others than the holder of the lock may be writing."""
+"""Files that a process may be writing without holding the lock."""
 
 
 @contextmanager
 def hold(folder: Path) -> Iterator[Held]:
-    """Hold a run for this process and thread; raise `LockedError` where another does.  Freed when the process ends.
+    """Hold a run for this process and thread; raise `LockedError` if another does.  Freed when the process ends.
 
-    What a kill left of files that were being written is removed.  Raises `ReplacedError` where the folder is gone.
+    Removes partial files left by a killed process.  Raises `ReplacedError` if the folder is gone.
     """
     here = str(folder.resolve())
     gone = ReplacedError(f"the folder {folder} was removed; the same command makes it again")
-    if not folder.is_dir():  # a lock would make it again, empty
+    if not folder.is_dir():  # a lock would recreate it, empty
         raise gone
     with writing(folder), contextlib.ExitStack() as held:
         try:
@@ -65,7 +65,7 @@ def hold(folder: Path) -> Iterator[Held]:
             raise LockedError(_busy(folder, is_here=here in _HELD_HERE)) from None
         except LeaseSettingsMismatch:
             raise LockedError(
-                f"{_busy(folder)}.  It has another RESLAB_LEASE, which must be the same everywhere"
+                f"{_busy(folder)}.  Its RESLAB_LEASE differs, which must be the same everywhere"
             ) from None
         except FileNotFoundError:
             raise gone from None
@@ -82,7 +82,7 @@ def hold(folder: Path) -> Iterator[Held]:
 
 
 _HELD_HERE: set[str] = set()
-"""The folders that this process holds, so that another of its threads is told who has them."""
+"""The folders that this process holds, so that an error in another of its threads can say so."""
 
 
 def _busy(folder: Path, *, is_here: bool = False) -> str:
@@ -91,12 +91,12 @@ def _busy(folder: Path, *, is_here: bool = False) -> str:
 
 
 def lease_seconds(folder: Path) -> float:
-    """Return the length of the lease on runs in a folder, 0 for none: RESLAB_LEASE, or by what the folder is on."""
+    """Return the length of the lease on runs in a folder, 0 for none: from RESLAB_LEASE, or the kind of file system."""
     return chosen_seconds(LEASE_SECONDS if is_shared(folder) else 0.0)
 
 
 def chosen_seconds(default: float) -> float:
-    """Return the length of leases that RESLAB_LEASE gives, or else the default."""
+    """Return the length of leases from RESLAB_LEASE, or else the default."""
     chosen = os.environ.get("RESLAB_LEASE")
     if not chosen:
         return default
@@ -107,9 +107,9 @@ def chosen_seconds(default: float) -> float:
 
 
 def check_same(folder: Path, held: Held) -> None:
-    """Raise where this process holds the folder no longer: nothing is to be written any more.
+    """Raise if this process no longer holds the folder, and so must not write to it.
 
-    `ReplacedError` where the folder was removed or is another, `LockedError` where another machine has taken it over.
+    Raises `ReplacedError` if the folder was removed or replaced, `LockedError` if another machine may have taken over.
     """
     try:
         is_same = _identity(folder) == held.identity
@@ -127,14 +127,14 @@ def check_same(folder: Path, held: Held) -> None:
 
 
 class Holding:
-    """Which runs are held at one instant, found without the trainers' lock: whoever asks must not be in their way.
+    """Which runs are held at one instant, found without taking their locks, so as not to disturb training.
 
-    For showing, and for what harms nobody where it is wrong: a process in another container is not listed here, and a
-    lease of another machine is told from its file's time, as far as its clock agrees with this one's.
+    Only for display and for decisions where an error does no harm: a process in another container is not listed, and
+    another machine's lease is judged by its file's time, as far as the two clocks agree.
     """
 
     def __init__(self, listed: Path = LOCKS) -> None:
-        """Look which files are locked."""
+        """Read which files are locked."""
         self._locked: set[tuple[tuple[int, int], int]] | None = None
         with contextlib.suppress(OSError):
             self._locked = set(_listed(listed.read_text(encoding="ascii", errors="replace")))
@@ -156,7 +156,7 @@ class Holding:
             return _is_refused(folder)
         if ((os.major(lock.st_dev), os.minor(lock.st_dev)), lock.st_ino) in self._locked:
             return True
-        # Some file systems, as btrfs, are of another device there than for whoever looks at a file.
+        # The list and `stat` name different devices for some file systems, such as btrfs.
         return any(lock.st_ino == inode for _, inode in self._locked) and _is_refused(folder)
 
 
@@ -176,7 +176,7 @@ def _listed(text: str) -> Iterator[tuple[tuple[int, int], int]]:
 
 
 def _is_refused(folder: Path) -> bool:
-    """Ask by a shared lock of an instant: others who ask get it, too, and a trainer waits a second for its own."""
+    """Test with a brief shared lock: others can test at the same time, and a trainer waits a second for its lock."""
     try:
         descriptor = os.open(_path(folder), os.O_RDONLY)
     except OSError:  # another user's
@@ -192,7 +192,7 @@ def _is_refused(folder: Path) -> bool:
 
 @contextmanager
 def changing(folder: Path, name: str) -> Iterator[None]:
-    """Hold a file that is read, added to and written again; others wait.  Freed when the process ends."""
+    """Hold a file while it is read, added to and rewritten; others wait.  Freed when the process ends."""
     with writing(folder):
         lock = FileLock(folder / f".{name}.lock")
         lock.acquire()
@@ -211,13 +211,13 @@ def _lease_path(folder: Path) -> Path:
 
 
 def _is_renewed(folder: Path) -> Callable[[], bool]:
-    """Return what says whether the lease was renewed since the first call: then its holder lives."""
+    """Return a function that says whether the lease was renewed since its first call: then the holder is alive."""
     seen: set[float] = set()
 
     def ask() -> bool:
         with contextlib.suppress(OSError):
             found = _lease_path(folder).stat()
-            if found.st_size:  # else it is just being written
+            if found.st_size:  # else it is being written right now
                 seen.add(found.st_mtime)
         return len(seen) > 1
 
@@ -225,7 +225,7 @@ def _is_renewed(folder: Path) -> Callable[[], bool]:
 
 
 def _lease(folder: Path, seconds: float) -> SoftFileLease:
-    # Waited for as long as it may take to see that its holder is gone.  The heartbeat is looked at by other threads.
+    # The timeout is how long it may take to see that the holder is gone.  Other threads look at the heartbeat.
     return SoftFileLease(_lease_path(folder), lease_duration=seconds, timeout=1.25 * seconds, thread_local=False)
 
 
@@ -235,9 +235,9 @@ def _identity(folder: Path) -> tuple[int, int]:
 
 
 def _remove_rest(rest: Path) -> None:
-    """Remove what a kill left of a file that was being written, and not what another process is writing.
+    """Remove a partial file left by a killed process, but not one that another process is writing.
 
-    What others write without the lock is told by its age: the clocks of the machines may differ by some minutes here.
+    Files that are written without the lock are judged by age, so the machines' clocks may differ by some minutes.
     """
     with contextlib.suppress(FileNotFoundError):
         others = any(rest.name.startswith(f".{name}.") for name in _WRITTEN_WITHOUT_LOCK)

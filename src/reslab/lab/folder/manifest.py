@@ -1,7 +1,7 @@
-"""manifest.json: length and SHA-256 of every file of a run that has ended, so that no damage passes unseen.
+"""manifest.json: length and SHA-256 of every file of an ended run, so that no damage goes unnoticed.
 
-It is written right before the file that ends the run, and covers that one, too.  A run that an older ResLab has ended
-has none until `reslab train`, `run` or `diagnose` meets it.
+It is written right before the file that ends the run, and covers that file, too.  A run that ended under an older
+ResLab has none until `reslab train`, `run` or `diagnose` handles it.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ NAME = "manifest.json"
 FORMAT = 1
 
 RECORDS = ("run.json", "provenance.json", "metrics.jsonl", "result.json", "failure.json")
-"""Small files that whoever reads a run needs, and that are checked whenever one is read."""
+"""Small files that every reader of a run needs; they are checked whenever a run is read."""
 
 _FILES = (
     *RECORDS,
@@ -29,7 +29,7 @@ _FILES = (
     "weights/epoch*.safetensors",
     "network/**/*.py",
 )
-"""What there may be when a run ends, as patterns; nobody else's files beside them are in the manifest."""
+"""Files that an ended run may have, as patterns; other files in the folder are not in the manifest."""
 
 _MANY = (r"weights/epoch\d{4,9}\.safetensors", rf"network/{own_code.NAME}")
 
@@ -38,7 +38,7 @@ _MANY = (r"weights/epoch\d{4,9}\.safetensors", rf"network/{own_code.NAME}")
 class Problem:
     """What is wrong with a file of an ended run, in words that follow its name.
 
-    It was changed, is missing, or (manifest.json) was never there: then nothing can be checked.
+    It was changed, is missing, or is a manifest.json that was never written ("unsealed"): then nothing can be checked.
     """
 
     name: str
@@ -47,14 +47,14 @@ class Problem:
 
     @property
     def is_damage(self) -> bool:
-        """Whether the run is not to be used: what else is missing may have been left out of a copy."""
+        """Whether the run must not be used: other missing files may have been left out of a copy."""
         return self.kind == "changed" or (self.kind == "missing" and self.name in RECORDS)
 
 
 def verify(folder: Path, names: Collection[str] | None = None) -> list[Problem]:
-    """Return what is wrong with the files of a run that has ended, or with those named; nothing is written.
+    """Return what is wrong with the files of an ended run, or with those named; write nothing.
 
-    Raises `UnreadableError` where the system does not let a file be read.
+    Raises `UnreadableError` if the system does not let a file be read.
     """
     while True:
         listed = _listed(folder)
@@ -69,12 +69,12 @@ def verify(folder: Path, names: Collection[str] | None = None) -> list[Problem]:
 
 
 def knows(name: str) -> bool:
-    """Say whether a name is that of a file that a run may have, and no path to anywhere else."""
+    """Say whether a name is that of a file that a run may have, and not a path to anywhere else."""
     return (name in _FILES and "*" not in name) or any(re.fullmatch(pattern, name) for pattern in _MANY)
 
 
 def as_bytes(files: Mapping[str, Json | None]) -> bytes:
-    """Return a manifest that vouches for these files."""
+    """Return the content of a manifest of these files."""
     return json_bytes(signed({"format": FORMAT, "files": files}))
 
 
@@ -84,16 +84,16 @@ def exists(folder: Path) -> bool:
 
 
 def seal(folder: Path, last: Mapping[str, bytes]) -> None:
-    """Write the manifest of a run's files as they are, and of the content of the `last` ones, which are yet to come."""
+    """Write the manifest of a run's files, and of the content of the `last` ones, which are yet to be written."""
     there = sorted({path.relative_to(folder).as_posix() for pattern in _FILES for path in folder.glob(pattern)})
     entries = {name: _entry_of_file(folder / name) for name in there if name not in last}
     _write(folder, {**entries, **{name: _entry(content) for name, content in last.items()}})
 
 
 def add(folder: Path, name: str, content: bytes) -> None:
-    """Write a file of an ended run whole, with a manifest that is true at every instant.
+    """Write a file of an ended run atomically, keeping the manifest true at every instant.
 
-    While it is written, the manifest lists the old file as well.  One process at a time may do this.
+    During the write, the manifest also lists the old file.  Only one process at a time may do this.
     """
     listed = _listed(folder)
     if isinstance(listed, Problem):
@@ -108,13 +108,13 @@ def add(folder: Path, name: str, content: bytes) -> None:
 
 
 def _listed(folder: Path) -> dict[str, Json] | Problem:
-    """Return the files of the manifest with what is known of them, or why it tells nothing."""
+    """Return the files of the manifest with their entries, or why it is unusable."""
     try:
         content = read_json(folder / NAME, must_be_signed=True)
     except DamagedError:
         return Problem(NAME, "changed", NOT_AS_WRITTEN)
     if content is None:
-        return Problem(NAME, "unsealed", "there is none, so that nothing can be checked by it")
+        return Problem(NAME, "unsealed", "there is none, so nothing can be checked against it")
     files = content.get("files")
     if content.get("format") != FORMAT or not isinstance(files, dict) or not all(map(_is_below, files)):
         return Problem(NAME, "changed", "it is not a manifest of this version of ResLab")

@@ -1,6 +1,6 @@
-"""A run's metrics.jsonl, a line an epoch, and metrics.sha256, which vouches for each line until the run has ended.
+"""A run's metrics.jsonl, one line per epoch, and metrics.sha256, with a checksum of each line until the run has ended.
 
-A line's sum is on the disk before the line is: there may be sums too many, never too few.
+A line's checksum is on disk before the line is: there may be too many checksums, never too few.
 """
 
 import hashlib
@@ -21,45 +21,45 @@ SUMS = "metrics.sha256"
 
 
 def read(folder: Path, remedy: str) -> list[Json]:
-    """Return the lines as objects; a last line that was cut off does not count.
+    """Return the lines as objects; a truncated last line does not count.
 
     Raises `DamagedError` for a damaged line; `remedy` is what to do about it.
     """
     try:
         return _rows(folder, _lines(folder / NAME), remedy)
-    except DamagedError:  # or the run goes on just now, and cuts them
+    except DamagedError:  # or the run is resuming right now, and cuts them
         return _rows(folder, _lines(folder / NAME), remedy)
 
 
 def last(folder: Path) -> Json:
-    """Return the last line as an object, of which nothing is checked; an empty one where there is none."""
+    """Return the last line as an object, unchecked; an empty one if there is none."""
     return end(folder)[1]
 
 
 def end(folder: Path) -> tuple[int, Json]:
-    """Return the number of lines and the last of them, as `last` does, from one reading."""
+    """Return the number of lines and the last one, as `last` does, from a single read."""
     lines = _lines(folder / NAME)
     row = _parse(lines[-1]) if lines else None
     return len(lines), row if isinstance(row, dict) else {}
 
 
 def speed(rows: Iterable[Mapping[str, Any]]) -> float | None:
-    """Return the median of the images a second, so that a slow first epoch does not count; None where no row has it."""
+    """Return the median images per second, so that a slow first epoch does not count; None if no row has it."""
     known = [row["images_per_second"] for row in rows if row.get("images_per_second") is not None]
     return statistics.median(known) if known else None
 
 
 def append(folder: Path, row: Mapping[str, Any]) -> None:
-    """Append a line and see it on the disk."""
+    """Append a line and sync it to disk."""
     line = json.dumps(row, allow_nan=False).encode()
     with writing(folder):
         _append(folder / SUMS, _sum(line))
         _append(folder / NAME, line)
-        sync_folder(folder)  # the first line makes the file
+        sync_folder(folder)  # the first line creates the file
 
 
 def cut(folder: Path, num_rows: int, remedy: str) -> None:
-    """Cut the metrics after so many lines; raise `ResLabError` where there are not so many, or one is damaged."""
+    """Cut the metrics after `num_rows` lines; raise `ResLabError` if there are fewer, or one is damaged."""
     path = folder / NAME
     lines = _lines(path)
     if len(lines) < num_rows:
@@ -67,7 +67,7 @@ def cut(folder: Path, num_rows: int, remedy: str) -> None:
             f"{path} has {counted(len(lines), 'line')} where the checkpoint has seen {num_rows}; {remedy}"
         )
     kept = lines[:num_rows]
-    _rows(folder, kept, remedy)  # what is damaged is said now, not when all has been trained
+    _rows(folder, kept, remedy)  # report damage now, not after training
     with writing(folder):
         if not path.exists():
             forget_sums(folder)
@@ -79,7 +79,7 @@ def cut(folder: Path, num_rows: int, remedy: str) -> None:
 
 
 def forget_sums(folder: Path) -> None:
-    """Remove metrics.sha256, once a manifest vouches for the metrics."""
+    """Remove metrics.sha256, once the manifest covers the metrics."""
     (folder / SUMS).unlink(missing_ok=True)
 
 

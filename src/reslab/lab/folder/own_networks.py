@@ -1,7 +1,7 @@
-"""Networks of the user's own in the folders of runs: their source read, kept in each run, and trusted before it runs.
+"""Users' own networks in run folders: their source is read, kept in each run, and must be trusted before it runs.
 
-A run directory from elsewhere holds code like any download.  It is run only where the user has said so: by naming
-their own file with the same content, once on this machine, or with --trust-code.
+A run folder from elsewhere holds downloaded code.  It is run only with the user's consent: having once used a file of
+their own with the same content on this machine, or with --trust-code.
 """
 
 import contextlib
@@ -19,9 +19,9 @@ from reslab.recipe import Recipe, Run, vary
 
 
 def read_sources(recipes: Iterable[Recipe]) -> dict[str, Source]:
-    """Return the sources of the networks that are files so far, by `Recipe.network`; nothing of them is run.
+    """Return the sources of networks still given as files, by `Recipe.network`; nothing in them is run.
 
-    Raises `ResLabError` where one cannot be read, or has a file that no run can keep.
+    Raises `ResLabError` if one cannot be read, or has a file that a run cannot keep.
     """
     found: dict[str, Source] = {}
     for recipe in recipes:
@@ -33,7 +33,7 @@ def read_sources(recipes: Iterable[Recipe]) -> dict[str, Source]:
 
 
 def with_source(recipe: Recipe, sources: Mapping[str, Source]) -> Recipe:
-    """Return the recipe with the fingerprint of its network's source, if that was read; others as they are."""
+    """Return the recipe with the fingerprint of its network's source, if that was read; else unchanged."""
     own = recipe.own_network
     if own is None or recipe.network not in sources:
         return recipe
@@ -41,9 +41,9 @@ def with_source(recipe: Recipe, sources: Mapping[str, Source]) -> Recipe:
 
 
 def keep_sources(root: Path, runs: Iterable[Run], sources: Mapping[str, Source]) -> None:
-    """Create the folders of the runs of these networks, each with a copy of the source, which is trusted from now on.
+    """Create the folders of runs with their own networks, each with a copy of the source, which is trusted from now on.
 
-    Raises `ResLabError` where a run's network is not among the sources and its folder has none.
+    Raises `ResLabError` if a run's network is not among the sources and its folder has no copy.
     """
     by_digest = {source.digest: source for source in sources.values()}
     for run in runs:
@@ -69,9 +69,9 @@ def keep_sources(root: Path, runs: Iterable[Run], sources: Mapping[str, Source])
 
 
 def try_networks(recipes: Iterable[Recipe], sources: Mapping[str, Source], data_root: Path | None = None) -> None:
-    """Build each of these networks once and do a step of it, on images of the shape that its runs would train on.
+    """Build each of these networks and run it for one step, on images of the shape that its runs would train on.
 
-    Raises `ResLabError` as `reslab.models.own_network.build_own` does.  This runs the user's code, and imports torch.
+    Raises `ResLabError` as `reslab.models.own_network.build_own` does.  Runs the user's code, and imports torch.
     """
     by_digest = {source.digest: source for source in sources.values()}
     forms: dict[tuple[str, str, int], tuple[int, tuple[int, int, int]]] = {}
@@ -91,7 +91,7 @@ def try_networks(recipes: Iterable[Recipe], sources: Mapping[str, Source], data_
 
 
 def _form(recipe: Recipe, data_root: Path | None) -> tuple[int, tuple[int, int, int]]:
-    """Return the classes of a recipe's images and their shape, C x H x W."""
+    """Return the number of classes of a recipe's images, and their shape, C x H x W."""
     size = known(recipe.dataset).size
     if size is not None:
         return size.num_classes, (3, recipe.image_size, recipe.image_size)
@@ -103,14 +103,14 @@ def _form(recipe: Recipe, data_root: Path | None) -> tuple[int, tuple[int, int, 
 
 
 def words_of_former(root: Path, runs: Iterable[Run]) -> list[str]:
-    """Return remarks on the networks whose files have changed since runs below `root` that are otherwise the same."""
+    """Return remarks on networks whose files have changed since otherwise identical runs below `root`."""
     found = {}
     for run in runs:
         own = run.recipe.own_network
         if own is not None and (others := _former(root, run)):
             found[own] = (
-                f"the source of {own.words} has changed since {' and '.join(other.id for other in others)}: it is "
-                f"another network now, and {run.id} is a new run"
+                f"the source of {own.words} has changed since {' and '.join(other.id for other in others)}: it is now "
+                f"a different network, and {run.id} is a new run"
             )
     return list(found.values())
 
@@ -120,7 +120,7 @@ def _former(root: Path, run: Run) -> list[Run]:
         return []
     found = []
     for path in root.glob(f"{run.recipe.id.rsplit('-', 1)[0]}-*/seed{run.seed}/run.json"):
-        with contextlib.suppress(ResLabError):  # a damaged run is told of where it is asked for
+        with contextlib.suppress(ResLabError):  # a damaged run is reported when it is requested
             other = RunFiles(path.parent).read_run()
             if other != run and Run(vary(other.recipe, network=run.recipe.network), other.seed) == run:
                 found.append(other)
@@ -128,10 +128,10 @@ def _former(root: Path, run: Run) -> list[Run]:
 
 
 def source_to_run(files: RunFiles, run: Run, trusted: bool = False) -> Path | None:
-    """Return the folder that holds the code of a run's network, None where the network is ResLab's.
+    """Return the folder with the code of a run's network; None if the network is ResLab's.
 
-    Raises `DamagedError` where the copy is not the one of the recipe, and `ResLabError` where neither `trusted` nor a
-    file of the user's own of the same content says that it may be run.
+    Raises `DamagedError` if the copy is not that of the recipe, and `ResLabError` unless it may be run: it is `trusted`
+    or the user has used a file of the same content.
     """
     own = run.recipe.own_network
     if own is None:
@@ -139,14 +139,14 @@ def source_to_run(files: RunFiles, run: Run, trusted: bool = False) -> Path | No
     kept = kept_source(files.network, own)
     if not (trusted or is_trusted(kept)):
         raise ResLabError(
-            f"{run.id} is of a network whose code is in {files.network}, and no file of that content was used on this "
+            f"{run.id} has its network's code in {files.network}, and no file with that content was used on this "
             "machine: read it, then give --trust-code to run it"
         )
     return files.network
 
 
 def trust(source: Source) -> None:
-    """Remember that this user runs this code; where nothing can be remembered, they are asked."""
+    """Remember that this user trusts this code; if nothing can be stored, they must confirm each time."""
     with contextlib.suppress(ResLabError, OSError):
         path = _trusted(source)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -154,12 +154,12 @@ def trust(source: Source) -> None:
 
 
 def is_trusted(source: Source) -> bool:
-    """Return whether a file of this content was given by this user on this machine, by its whole SHA-256."""
+    """Return whether this user has used code with this exact content (its full SHA-256) on this machine."""
     with contextlib.suppress(ResLabError, OSError):
         return _trusted(source).exists()
     return False
 
 
 def _trusted(source: Source) -> Path:
-    """Return the empty file that says so: one for each, as several processes may add some at a time."""
+    """Return the empty file that marks a source as trusted: one for each, as processes may add some concurrently."""
     return cached("trusted", source.sha256)

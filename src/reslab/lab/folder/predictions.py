@@ -1,10 +1,10 @@
-"""What a trained network said of each test image, as a file of the run: its class, and how sure it was.
+"""A trained network's prediction for each test image, as a file of the run: the class, and the confidence.
 
-predictions.safetensors has three tensors of N, in the data set's own order, which follows the images' content alone,
-so that one place is the same image in every run on these images: `label` and `predicted` (uint8, or int16 above 256
-classes) and `confidence` (uint8, the probability of the predicted class in 255ths).  Its metadata are the names of the
-classes.
-Imports no torch.
+predictions.safetensors has three tensors of length N: `label` and `predicted` (uint8, or int16 above 256 classes) and
+`confidence` (uint8, the probability of the predicted class in 255ths).  They are in the data set's order, which depends
+only on the images' content, so that an index is the same image in every run on these images.  The metadata holds the
+class names.
+Does not import torch.
 """
 
 import json
@@ -21,7 +21,7 @@ from reslab.errors import CheckpointError
 NAME = "predictions.safetensors"
 
 OFF_POINTS, OFF_IMAGES = 0.5, 3
-"""Points, or images, by which predictions that were made on another machine may be off the record."""
+"""Percentage points, or images, by which predictions made on another machine may differ from the record."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +35,7 @@ class Predictions:
 
     @property
     def wrong(self) -> NDArray[np.bool_]:
-        """Which images were put into another class than theirs."""
+        """Which images were misclassified."""
         return np.not_equal(self.predicted, self.labels)
 
     @property
@@ -45,9 +45,9 @@ class Predictions:
 
 
 def contradiction(path: Path, test_error: object) -> str:
-    """Say in words that a run's predictions make another test error (%) than its record; "" where they agree.
+    """Return a message if a run's predictions give a different test error (%) from its record; "" if they agree.
 
-    An image or two may differ where they were made later, on another machine.  Raises `CheckpointError` as
+    Predictions made later, on another machine, may differ in a few images.  Raises `CheckpointError` as
     `read_predictions` does.
     """
     found = read_predictions(path)
@@ -57,7 +57,7 @@ def contradiction(path: Path, test_error: object) -> str:
     if off <= max(OFF_POINTS, 100 * OFF_IMAGES / len(found.labels)):
         return ""
     return (
-        f"its result.json says that the test error is {test_error:.2f}%, and its predictions make {found.error:.2f}%: "
+        f"its result.json says that the test error is {test_error:.2f}%, but its predictions give {found.error:.2f}%: "
         "one of them was changed"
     )
 
@@ -75,7 +75,7 @@ def predictions_bytes(predictions: Predictions) -> bytes:
 
 
 def read_predictions(path: Path) -> Predictions | None:
-    """Return what is in the file, None where there is none; raise `CheckpointError` where it is damaged."""
+    """Return the file's predictions, None if there is no file; raise `CheckpointError` if it is damaged."""
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             names = tuple(json.loads(file.metadata()["class_names"]))

@@ -34,8 +34,8 @@ def attempt(
 ) -> dict[str, Any]:
     """Describe an attempt at a run that starts now, after `iteration` completed iterations.
 
-    `kernels_used` are those that serve its network and images (see `reslab.lab.assembly`).  `threads` are those that it
-    starts with; where they follow the machine's load, it may compute with others later.
+    `kernels_used` describes the kernels for its network and images (see `reslab.lab.assembly`).  In the result,
+    `threads` is the number it starts with; it may change later if it follows the machine's load.
     """
     return {
         "started": now(),
@@ -56,14 +56,14 @@ def attempt(
 
 
 def kernel_words(device: torch.device) -> str:
-    """Say which kernels a device has; what a run uses of them is `reslab.lab.assembly.kernels_used`."""
+    """Say which kernels a device has; `reslab.lab.assembly.kernels_used` says which of them a run uses."""
     return kernels().words if device.type == "cpu" else gpu_words(device)
 
 
 def check_images(files: RunFiles, dataset: AnyDataset, relation: str, remedy: str) -> None:
-    """Raise `DataError` where a run is of other images, by its recipe or by what it was begun with.
+    """Raise `DataError` if these are not the run's images, by its recipe or by those it started with.
 
-    `relation` says what it did with its own.
+    `relation` says what the run did with its own images, and `remedy` what to do.
     """
     run, begun_with = files.read_run(), _begun_with(files)
     if begun_with in ("", dataset.fingerprint) and dataset.fingerprint.startswith(run.recipe.images):
@@ -71,17 +71,17 @@ def check_images(files: RunFiles, dataset: AnyDataset, relation: str, remedy: st
     which = f"the images of {dataset.name} are not those that {run.id} {relation}"
     if isinstance(dataset, Folders) and begun_with == dataset.former:
         raise DataError(
-            f"{which}, though the files are the same: an earlier ResLab decoded some kinds of files to other pixels.  "
+            f"{which}, though the files are the same: an earlier ResLab decoded some file types to other pixels.  "
             f"`reslab evaluate --weights {files.weights}` measures its weights on the pixels of this version"
         )
     raise DataError(
-        f"{which}: the fingerprint of those{_where(dataset)} is {dataset.fingerprint[:SHORT]}, and not "
+        f"{which}: the fingerprint of those{_where(dataset)} is {dataset.fingerprint[:SHORT]}, not "
         f"{(begun_with or run.recipe.images)[:SHORT]}{_other_classes(files, dataset)}; {remedy}"
     )
 
 
 def check_trained_on(files: RunFiles, dataset: AnyDataset) -> None:
-    """Raise `DataError` where these are not the images that a run was trained on, or that cannot be told."""
+    """Raise `DataError` if these are not the images that a run was trained on, or if that is unknown."""
     if not (_begun_with(files) or files.read_run().recipe.images or dataset.official):
         raise DataError(
             f"{files.path} does not say which images it was trained on (its provenance.json is gone), and these are "
@@ -91,13 +91,13 @@ def check_trained_on(files: RunFiles, dataset: AnyDataset) -> None:
 
 
 def check_classes(files: RunFiles, dataset: AnyDataset) -> None:
-    """Raise `CheckpointError` where a run's weights know other classes than the images have, or in another order."""
+    """Raise `CheckpointError` if the classes of a run's weights differ from those of the images, or in order."""
     if words := _other_classes(files, dataset):
         raise CheckpointError(f"the weights of {files.read_run().id} are not for these images{words}")
 
 
 def _other_classes(files: RunFiles, dataset: AnyDataset) -> str:
-    """Return how the classes that a run was begun with differ from these; "" where they do not, or are not known."""
+    """Return how the classes that a run started with differ from these; "" if they do not, or are not known."""
     classes, here = files.images().get("classes"), list(dataset.class_names)
     if classes is None or classes == here:
         return ""
@@ -109,7 +109,7 @@ def _other_classes(files: RunFiles, dataset: AnyDataset) -> str:
 
 
 def _begun_with(files: RunFiles) -> str:
-    """Return the fingerprint of the images that a run was begun with; "" before its first attempt."""
+    """Return the fingerprint of the images that a run started with; "" before its first attempt."""
     return str(files.images().get("fingerprint") or "")
 
 
@@ -118,7 +118,7 @@ def _where(dataset: AnyDataset) -> str:
 
 
 def describe_data(recipe: Recipe, dataset: AnyDataset) -> dict[str, Any]:
-    """Describe the images that a recipe trains and measures on, and their classes where no name tells them."""
+    """Describe the images that a recipe trains and measures on, and, unless the data set is named, their classes."""
     parts: Split[AnyImages] = split(dataset, train_share=recipe.train_share, holdout=recipe.holdout)
     return {
         "name": dataset.name,
@@ -134,7 +134,7 @@ def describe_data(recipe: Recipe, dataset: AnyDataset) -> dict[str, Any]:
 
 @cache
 def _source() -> dict[str, Any]:
-    """Return the commit and whether files differ from it, where there is a checkout, and a digest of the source."""
+    """Return the commit and whether files differ from it, if there is a checkout, and a digest of the source."""
     package = Path(reslab.__file__).parent
     digest = hashlib.sha256()
     for path in sorted(path for path in package.rglob("*") if path.suffix in (".py", ".cpp", ".h")):

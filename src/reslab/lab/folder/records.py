@@ -1,6 +1,6 @@
-"""What a run's records hold: the keys that they need, and of what kind each value is.
+"""The schema of a run's records: the required keys, and the kind of each value.
 
-The same for files of this machine and for what a share hands out: a record that passes breaks no command that reads it.
+It applies to local files and to those from a share: a record that passes does not break any command that reads it.
 """
 
 import math
@@ -10,27 +10,27 @@ from typing import Any
 from reslab.diagnostics.cost import BUDGETS
 
 RESULT_HAS = ("epochs", "iterations", "weights_sha256")
-"""What the result of a run has at least."""
+"""Keys that every result has."""
 
 _LARGEST = 2**63 - 1
 
 
 def fault(name: str, content: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with a record, in words that follow its name; None where it can be used.
+    """Return what is wrong with a record, in words that follow its name; None if it can be used.
 
-    `name` is that of its file, or metrics.jsonl for one of its lines.
+    `name` is that of its file; metrics.jsonl stands for one of its lines.
     """
     missing = next((key for key in _NEEDED.get(name, ()) if content.get(key) is None), None)
     if missing is not None:
         return f"it has no {missing}"
     wrong = _wrong(_KINDS.get(name, {}), content, name)
-    return None if wrong is None else f"{wrong} has a value that no run has"
+    return None if wrong is None else f"{wrong} has an impossible value"
 
 
 def _wrong(kind: Any, value: Any, key: str) -> str | None:
-    """Return the key of the first value that is not of its kind; null is of any.
+    """Return the key of the first value that is not of its kind; null fits every kind.
 
-    A dict is of objects with kinds by key, OTHERS for all other keys; a list of lists with one kind.
+    The kind of an object is a dict of kinds by key, with OTHERS for all other keys; that of a list, a list of one kind.
     """
     if value is None:
         return None
@@ -70,7 +70,7 @@ def _percent(value: Any) -> bool:
 
 
 def _positive(value: Any) -> bool:
-    """Say whether a value is a whole number that can be counted to."""
+    """Say whether a value is a whole number, 0 or more."""
     return _whole(value) and value >= 0
 
 
@@ -87,7 +87,7 @@ def _budget(value: Any) -> bool:
 
 
 def _finite(value: Any) -> bool:
-    """Say whether all numbers within a value are finite and of 64 bits."""
+    """Say whether all numbers within a value are finite, and whole ones fit 64 bits."""
     if isinstance(value, dict | list):
         return all(map(_finite, value.values() if isinstance(value, dict) else value))
     return value is None or isinstance(value, str | bool) or (_number(value) and math.isfinite(value))

@@ -1,4 +1,4 @@
-"""How a run stands."""
+"""The status of a run."""
 
 from collections.abc import Callable
 from typing import Final, Literal, get_args
@@ -9,10 +9,10 @@ Ended = Literal["finished", "diverged"]
 Status = Literal["finished", "diverged", "failed", "running", "interrupted", "pending"]
 
 ENDED: tuple[Ended, ...] = get_args(Ended)
-"""How runs stand of which nothing is left to train."""
+"""Statuses of runs with nothing left to train."""
 
 UNREADABLE: Final = "unreadable"
-"""How a run is shown whose files cannot be used."""
+"""The status shown for a run whose files cannot be used."""
 
 
 def standing(
@@ -21,7 +21,7 @@ def standing(
     has_failed: Callable[[], bool],
     has_begun: Callable[[], bool],
 ) -> Status:
-    """Return how a run stands, asking in this order, and no more than it takes."""
+    """Return a run's status, calling the functions in this order, and only as far as needed."""
     if ended is not None:
         return ended
     if is_held():
@@ -32,12 +32,12 @@ def standing(
 
 
 def how_ended(has_result: bool, failure: Json | None) -> Ended | None:
-    """Return how a run ended by its records, None while there is something left to train."""
+    """Return how a run ended by its records; None while there is something left to train."""
     if has_result:
         return "finished"
     return "diverged" if failure is not None and failure.get("kind") == "diverged" else None
 
 
 def share_done(status: str, epochs_done: int, epochs: float) -> float:
-    """Return which share of its training a run has behind it."""
+    """Return the fraction of its training that a run has completed."""
     return 1.0 if status in ENDED else min(1.0, epochs_done / epochs)

@@ -1,19 +1,19 @@
-"""The folder of a run: its plain files, read and written; the files are the truth, and status is read from them.
+"""The folder of a run: its plain files, read and written; they are the only record, and status is derived from them.
 
     run.json            recipe, seed, SEMANTICS: written first
     provenance.json     data fingerprint, and for each attempt: start, versions, commit, device
-    metrics.jsonl       one line an epoch, appended whole; see `reslab.lab.folder.metrics`
-    checkpoint/         see `reslab.training.checkpoint`; gone when the run is finished
+    metrics.jsonl       one line per epoch, appended whole; see `reslab.lab.folder.metrics`
+    checkpoint/         see `reslab.training.checkpoint`; removed when the run ends
     weights.safetensors the trained network
     predictions.safetensors  see `reslab.lab.folder.predictions`
-    network/            the source of a network of the user's own
-    weights/            those of the network at some epochs before, as epoch0041.safetensors: after 41 epochs
+    network/            the source of a user's own network
+    weights/            the weights at earlier epochs, such as epoch0041.safetensors: after 41 epochs
     result.json         written last: its presence means finished
     diagnostics.json    what `reslab.lab.diagnose` measured on these weights
     failure.json        how the last attempt failed, or that the run diverged
-    manifest.json       see `reslab.lab.folder.manifest`: vouches for all files of a run that has ended
+    manifest.json       checksums of all files of an ended run; see `reslab.lab.folder.manifest`
 
-Imports no torch, so that a report can be made where there is none.
+Does not import torch, so that a report can be made without it.
 """
 
 import os
@@ -46,7 +46,7 @@ from reslab.recipe import SEMANTICS, Recipe, Run, to_mapping
 FORMAT = 1
 
 DOES_NOT_APPLY = "does_not_apply"
-"""Where diagnostics.json has why, by the names of diagnostics that are of what the network does not have."""
+"""Key in diagnostics.json of why diagnostics do not apply to the network, by their names."""
 
 _MADE_AGAIN = {
     "diagnostics.json": "remove this file to measure again; the training is whole",
@@ -54,13 +54,13 @@ _MADE_AGAIN = {
     "predictions.safetensors": "remove this file; `reslab evaluate` writes it again",
     "manifest.json": "if you trust the other files, remove this one: `reslab train` writes it again",
 }
-"""What to do about damaged files that no training is lost with."""
+"""What to do about damaged files whose loss costs no training."""
 
 _RUN_JSON = {"format": int, "recipe": dict, "seed": object}
 """What run.json must hold."""
 
 _SIGNED = ("provenance.json", "failure.json")
-"""What is read before the run has ended, when no manifest vouches for it yet."""
+"""Files that are read before the run has ended, when there is no manifest yet."""
 
 _EPOCH_WEIGHTS = re.compile(r"epoch(\d{4,})\.safetensors")
 
@@ -71,7 +71,7 @@ class RunFiles:
 
     path: Path
     held: locks.Held | None = field(default=None, compare=False)
-    """The lock, where this process has it."""
+    """The lock, if this process holds it."""
 
     @property
     def called(self) -> Path:
@@ -80,7 +80,7 @@ class RunFiles:
 
     @property
     def name(self) -> str:
-        """The run's id as its folder has it, whatever is in its files."""
+        """The run's id by the name of its folder, whatever is in its files."""
         return "/".join(self.called.parts[-2:])
 
     @property
@@ -95,30 +95,30 @@ class RunFiles:
 
     @property
     def predictions(self) -> Path:
-        """File of what the trained network says of each test image; runs of older versions have none."""
+        """File of the trained network's predictions for the test images; runs of older versions have none."""
         return self.path / "predictions.safetensors"
 
     @property
     def network(self) -> Path:
-        """Folder of the source of a network of the user's own; there is none for ResLab's."""
+        """Folder of the source of a user's own network; there is none for ResLab's."""
         return self.path / "network"
 
     def epoch_weights(self, epoch: int) -> Path:
-        """File of the weights after so many epochs, there if they were kept."""
+        """File of the weights after an epoch, there if they were kept."""
         return self.path / "weights" / f"epoch{epoch:04d}.safetensors"
 
     def kept_epochs(self) -> tuple[int, ...]:
-        """Return after how many epochs weights were kept, in order; those at the end do not count."""
+        """Return the epochs after which weights were kept, in order, without the last."""
         names = [path.name for path in (self.path / "weights").glob("epoch*.safetensors")]
         return tuple(sorted(int(match[1]) for name in names if (match := _EPOCH_WEIGHTS.fullmatch(name))))
 
     @property
     def exists(self) -> bool:
-        """Whether a run was begun here, or prepared."""
+        """Whether a run was started here, or prepared."""
         return (self.path / "run.json").exists()
 
     def read_run(self) -> Run:
-        """Return the recipe and seed; raise `ResLabError` where run.json is missing, damaged or too new."""
+        """Return the recipe and seed; raise `ResLabError` if run.json is missing, damaged, or of other numerics."""
         content = self._read("run.json")
         if content is None and manifest.exists(self.path):
             raise DamagedError(f"{self.path / 'run.json'} is missing; the command that trained the run writes it again")
@@ -149,15 +149,15 @@ class RunFiles:
             ) from None
 
     def is_of(self, run: Run) -> bool:
-        """Return whether the folder has the run's name, by which it may be a link to where it is kept."""
+        """Return whether the folder has the run's name; the folder or its link's target will do."""
         return tuple(run.id.split("/")) in [path.parts[-2:] for path in (self.called, self.path.resolve())]
 
     def _check_asked(self, found: Run, asked: Run) -> None:
-        """Raise `ResLabError` where the run found is another than that asked: an id has 32 bits of a recipe's hash."""
+        """Raise `ResLabError` if the run found is not the one requested: ids have only 32 bits of a recipe's hash."""
         if found != asked and found.id == asked.id:
             others = to_mapping(asked.recipe)
             differing = [
-                f"{name} is {value!r} there, and {others[name]!r} is asked"
+                f"{name} is {value!r} there, and {others[name]!r} is requested"
                 for name, value in to_mapping(found.recipe).items()
                 if value != others[name]
             ]
@@ -167,18 +167,18 @@ class RunFiles:
             )
 
     def check(self, asked: Run | None = None) -> Run:
-        """Return the run, once its files have been looked at: whether they belong to it and agree.
+        """Return the run, after checking that its files belong to it and agree.
 
-        Raises `ResLabError` with what to do where they do not, or are of another run than that `asked`.
+        Raises `ResLabError`, which says what to do, if they do not, or are not those of the run `asked` for.
         """
         run = self.read_run()
         if asked is not None:
             self._check_asked(run, asked)
-        if self.ended() is not None:  # of several records that do not agree, its manifest says which was changed
+        if self.ended() is not None:  # if records disagree, the manifest says which one was changed
             self.check_files(manifest.RECORDS)
         if not self.is_of(run):
             raise DamagedError(
-                f"{self.path} is not {run.id}, as its run.json says: the recipe was edited, or the run was "
+                f"{self.path} is not {run.id}, although its run.json says so: the recipe was edited, or the run was "
                 f"made by a version of ResLab with other numerics; {self._anew}"
             )
         result, (num_rows, last) = self.whole_result(), metrics.end(self.path)
@@ -192,9 +192,9 @@ class RunFiles:
         return run
 
     def _check_last(self, result: Json, last: Json) -> None:
-        """Raise `DamagedError` where a result is not that of the last epoch."""
+        """Raise `DamagedError` if a result does not match the last epoch."""
         if records.fault(metrics.NAME, last) is not None:
-            return  # whoever reads that tells
+            return  # its reader reports it
         for name in records.SCORES:
             if name in result and name in last and repr(result[name]) != repr(last[name]):
                 raise DamagedError(
@@ -203,7 +203,7 @@ class RunFiles:
                 )
 
     def check_end(self, status: Status) -> None:
-        """Raise `DamagedError` where a run of this status had ended, as its manifest shows, and its end is gone."""
+        """Raise `DamagedError` if the manifest shows that a run of this status had ended, and its last file is gone."""
         if status == "interrupted" and manifest.exists(self.path) and not self.checkpoints.exists():
             raise DamagedError(
                 f"{self.path / 'result.json'} is missing, and the run had ended; the command that trained the run "
@@ -211,9 +211,9 @@ class RunFiles:
             )
 
     def check_files(self, names: Collection[str] | None = None) -> list[manifest.Problem]:
-        """Raise `DamagedError` where one of these files of an ended run is not what its manifest says; default: any.
+        """Raise `DamagedError` if one of these files of an ended run does not match its manifest; default: all files.
 
-        Returns what may be as it is: files that are not there, or that there is no manifest.
+        Returns the problems that are not damage: files left out, or a missing manifest.
         """
         problems = manifest.verify(self.path, names)
         for problem in problems:
@@ -227,21 +227,21 @@ class RunFiles:
         return problems
 
     def has_its_weights(self) -> bool:
-        """Say whether the weights are those that the run ended with, or it ended without any."""
+        """Say whether the weights are those that the run ended with, or the run has no result."""
         result = self.result()
         return result is None or file_sha256(self.weights) == result.get("weights_sha256")
 
     def status(self) -> Status:
-        """Return how the run stands, read from its files."""
+        """Return the run's status, read from its files."""
         held, failed = (lambda: locks.is_held(self.path)), (lambda: self.failure() is not None)
         return standing(self.ended(), held, failed, self.has_begun)
 
     def has_begun(self) -> bool:
-        """Say whether anything of it was trained."""
+        """Say whether any of it was trained."""
         return bool(self.metrics()) or self.checkpoints.exists()
 
     def ended(self) -> Ended | None:
-        """Return how the run ended, or None while there is something left to train."""
+        """Return how the run ended; None while there is something left to train."""
         has_result = self.result() is not None
         return how_ended(has_result, None if has_result else self.failure())
 
@@ -256,7 +256,7 @@ class RunFiles:
                 return f"it is {status}; train it to its end first"
 
     def metrics(self) -> list[Json]:
-        """Return the lines of metrics.jsonl; a last line that was cut off does not count."""
+        """Return the lines of metrics.jsonl; a truncated last line does not count."""
         resumed = "the command that trains the run cuts off what its checkpoint has not seen, and resumes it"
         return metrics.read(self.path, resumed if self.checkpoints.exists() else self._restored)
 
@@ -265,7 +265,7 @@ class RunFiles:
         return self._read("result.json")
 
     def whole_result(self) -> Json | None:
-        """Return result.json, as `result` does; raise `DamagedError` where it lacks what each has."""
+        """Return result.json, as `result` does; raise `DamagedError` if it lacks a required key."""
         result = self.result()
         lacking = [name for name in records.RESULT_HAS if result is not None and result.get(name) is None]
         if lacking:
@@ -277,7 +277,7 @@ class RunFiles:
         return self._read("failure.json")
 
     def failure_message(self) -> str:
-        """Return why the run failed or diverged, in words, also where that was not recorded."""
+        """Return why the run failed or diverged, in words, even if that was not recorded."""
         return str((self.failure() or {}).get("message") or "no reason was recorded")
 
     def provenance(self) -> Json | None:
@@ -299,9 +299,9 @@ class RunFiles:
         return self._read("diagnostics.json")
 
     def create(self, run: Run) -> None:
-        """Make the folder and run.json, unless they are there; raise `ResLabError` where they are of another run.
+        """Make the folder and run.json, unless they exist; raise `ResLabError` if they are of another run.
 
-        The source of a network of the user's own is put there before: `reslab.lab.folder.own_networks.keep_sources`.
+        The source of a user's own network must be there already: see `reslab.lab.folder.own_networks.keep_sources`.
         """
         if is_there(self.path / "run.json"):
             try:
@@ -326,7 +326,7 @@ class RunFiles:
         )
 
     def write(self, name: str, content: Mapping[str, Any]) -> None:
-        """Write a JSON file of the run, whole or not at all; the manifest of an ended run stays true."""
+        """Write a JSON file of the run atomically; the manifest of an ended run stays true."""
         self.write_bytes(name, json_bytes(signed_where_read(name, content)))
 
     def write_bytes(self, name: str, content: bytes) -> None:
@@ -346,31 +346,31 @@ class RunFiles:
             (self.path / name).unlink(missing_ok=True)
 
     def append_metrics(self, row: Mapping[str, Any]) -> None:
-        """Append one line to metrics.jsonl and see it on the disk."""
+        """Append one line to metrics.jsonl and sync it to disk."""
         self.check_held()
         metrics.append(self.path, row)
 
     def keep_metrics(self, num_rows: int) -> None:
-        """Cut metrics.jsonl after so many lines: what a checkpoint has not seen is trained again."""
+        """Cut metrics.jsonl after `num_rows` lines: epochs after the checkpoint are trained again."""
         self.check_held()
         metrics.cut(self.path, num_rows, self._anew)
 
     @contextmanager
     def lock(self) -> Iterator[Self]:
-        """Hold the run for this process; raise `LockedError` where another does.  Freed when the process ends.
+        """Hold the run for this process; raise `LockedError` if another does.  Freed when the process ends.
 
-        Gives the files as they are held: written to by these, a folder that was removed or made anew is left alone.
+        Yields files with the lock: they do not write to a folder that was removed or replaced.
         """
         with locks.hold(self.path) as held:
             yield replace(self, held=held)
 
     def check_held(self) -> None:
-        """Raise `ReplacedError` or `LockedError` where this process holds the folder no longer."""
+        """Raise `ReplacedError` or `LockedError` if this process no longer holds the folder."""
         if self.held is not None:
             locks.check_same(self.path, self.held)
 
     def changing(self, name: str) -> AbstractContextManager[None]:
-        """Hold a file that is read, added to and written again; others wait.  Freed when the process ends."""
+        """Hold a file while it is read, added to and rewritten; others wait.  Freed when the process ends."""
         return locks.changing(self.path, name)
 
     @property
@@ -392,10 +392,10 @@ class RunFiles:
 
 
 def run_files(root: Path, run: Run) -> RunFiles:
-    """Return the files of a run below the folder of all runs, whether they are there or not."""
+    """Return the files of a run below the folder of all runs, whether they exist or not."""
     return RunFiles(root / run.id)
 
 
 def signed_where_read(name: str, content: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a file's content with a signature where it is read before a manifest vouches for it."""
+    """Return a file's content, signed if it is read before there is a manifest."""
     return signed(content) if name in _SIGNED else content

@@ -1,1 +1,1 @@
-"""Runs elsewhere: fetched, pushed, checked before use, and handed over unfinished."""
+"""Runs on shares: fetched, pushed, checked before use, and handed over unfinished."""

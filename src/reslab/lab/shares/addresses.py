@@ -1,4 +1,4 @@
-"""Addresses of shares as users write them: their kind, how they may be shown, and what was meant by a mistyped one."""
+"""Addresses of shares as users write them: their kind, how to show them, and what a mistyped one was meant to be."""
 
 import difflib
 import re
@@ -9,30 +9,30 @@ from reslab.errors import ShareError
 from reslab.files import as_path
 
 OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "oss", "hf")
-"""Stores whose folders at the top are buckets: to make one there would make a bucket of a mistyped name."""
+"""Stores whose top-level folders are buckets: creating one would create a bucket with a mistyped name."""
 
 _KINDS = ("https", "http", "s3", "gs", "gcs", "az", "abfs", "hf", "sftp", "ssh", "ftp", "file")
-"""Kinds of address that a mistyped one may mean."""
+"""Kinds of address that a mistyped one is compared with."""
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _BROKEN = re.compile(r"([A-Za-z][A-Za-z0-9+-]+)\s*([.,]?[:;]+\s*[.,]?[/\\]*|[.,]?[/\\]{2,}|[.,][/\\]|/)(.*)", re.DOTALL)
 _NO_KIND = re.compile(r"[:;]+[/\\]*")
 _LOGIN = re.compile(r"([\w.-]+@[\w.-]+):/*(.*)", re.DOTALL)
 _CLOSE = {":": 0.5, "//": 0.7}
-"""How alike a word and a kind of address must be: a colon is rare in the name of a folder, two slashes are not."""
+"""Required similarity of a word to a kind of address: a colon is rare in a folder's name, two slashes are not."""
 
 
 def kind_of(address: str) -> str:
-    """Return the kind of an address, as in s3 or https, in lower case; "file" for a folder.
+    """Return the kind of an address, such as s3 or https, in lower case; "file" for a folder.
 
-    Raises `ShareError` where it looks like an address whose beginning is mistyped: as the name of a folder, that would
-    be made.  A folder that looks so can be given as ./NAME.
+    Raises `ShareError` if it looks like a mistyped address, which would otherwise become a new folder.  A folder with
+    such a name can be given as ./NAME.
     """
     if not address.strip():
         raise ShareError("the address of a share is empty; give its folder or address")
     shown = re.sub(r"[^/\\@\s]*@", "", address.partition("?")[0])
     if (meant := _meant(address)) is not None:
         rest = shown.lstrip(" :;/\\")
-        hint = f"did you mean {meant}?" if meant else f"an address begins with its kind, as in s3://{rest}"
+        hint = f"did you mean {meant}?" if meant else f"an address starts with its kind, as in s3://{rest}"
         raise ShareError(f"{shown!r} is not the address of a share ({hint}); give a folder of this name as ./NAME")
     found = _ADDRESS.match(address)
     try:
@@ -43,18 +43,18 @@ def kind_of(address: str) -> str:
 
 
 def as_address(text: str) -> str | None:
-    """Return the address of a share that a text is, or seems to be meant as; None for anything else, as a folder."""
+    """Return the address of a share that a text is, or seems to mean; None for anything else, such as a folder."""
     found = _ADDRESS.match(text)
     return _meant(text) or (text if found and _is_known(found[1].lower()) else None)
 
 
 def absolute(address: str) -> str:
-    """Return an address or folder as it is called from any folder of this machine; raises as `kind_of`."""
+    """Return an address, or a folder's absolute path; raises as `kind_of` does."""
     return address if kind_of(address) != "file" else str(folder_of(address).absolute())
 
 
 def folder_of(address: str) -> Path:
-    """Return the folder that an address of kind "file" means: a path, or a URL as in file:///home/me/shared%20runs."""
+    """Return the folder of an address of kind "file": a path, or a URL such as file:///home/me/shared%20runs."""
     if not address.lower().startswith("file://"):
         return as_path(address)
     host, slash, path = address[len("file://") :].partition("/")
@@ -66,13 +66,13 @@ def folder_of(address: str) -> Path:
 
 
 def without_password(address: str) -> str:
-    """Return an address as it may be shown and kept: without user, password and query."""
+    """Return an address that is safe to show and keep: without user, password and query."""
     parts = urlsplit(address)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
 
 
 def _meant(address: str) -> str | None:
-    """Return what a mistyped address means, without a password; "" where that is unclear, None for a right one."""
+    """Return what a mistyped address means, without a password; "" if that is unclear, None for a correct one."""
     text = address.strip().strip("'\"")
     if _NO_KIND.match(text):
         return ""
@@ -82,7 +82,7 @@ def _meant(address: str) -> str | None:
     if found is None:
         return None
     word, between, rest = found[1].lower(), found[2], found[3].lstrip("/\\")
-    if between == "/":  # a folder, unless it is named as a kind of address and not there
+    if between == "/":  # a folder, unless its name is a kind of address and it does not exist
         kind = word if word in _KINDS and word != "file" and not Path(found[1]).is_dir() else None
     elif between.startswith("://") and _is_known(word):
         most = 2 if word in (*OBJECT_STORES, "http", "https") else len(between)
@@ -107,7 +107,7 @@ def _nearest(word: str, cutoff: float) -> str | None:
 
 
 def _is_known(kind: str) -> bool:
-    """Say whether a kind of address can be used, given its driver."""
+    """Say whether a kind of address can be used, if its driver is installed."""
     if kind in _KINDS:
         return True
     try:

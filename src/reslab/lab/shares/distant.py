@@ -1,4 +1,4 @@
-"""Runs that train where nothing of this machine's folders is seen: asked for, followed and brought back by a share."""
+"""Runs that train on machines without access to this one's folders: requested, followed and fetched through a share."""
 
 import contextlib
 import math
@@ -22,21 +22,21 @@ from reslab.recipe import Run
 from reslab.training import saved
 
 AT_A_TIME = 16
-"""Requests on their way at a time: what takes the time is waiting for answers."""
+"""Concurrent requests: the time goes into waiting for answers."""
 
 _SHOWN = ("epoch", "iteration", "train_error", "test_error", "images_per_second")
 
 
 def ask_for_all(where: Place, root: Path, runs: Sequence[Run]) -> None:
-    """Put on a share what machines that see nothing else need to train some runs of this folder."""
+    """Put on a share what machines that see only the share need to train some runs of this folder."""
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         list(pool.map(lambda run: ask_for(where, run_files(root, run)), runs))
 
 
 def ask_for(where: Place, files: RunFiles) -> None:
-    """Put on a share what another machine needs to train a run: what defines it, and its checkpoint if it has one.
+    """Put on a share what another machine needs to train a run: its definition, and its checkpoint if it has one.
 
-    What the share has stays where it is no less far, but for a failure.
+    If the share's copy is at least as far, it stays, and only its failure, if any, is removed.
     """
     there = _progress(where, files.name)
     newest = saved.newest(files.checkpoints)
@@ -47,14 +47,14 @@ def ask_for(where: Place, files: RunFiles) -> None:
 
 
 def bring_back(where: Place, run: Run, root: Path) -> list[Event]:
-    """Fetch a run that has ended at the share, or note why it failed; return what is to be told of its end.
+    """Fetch a run that has ended on the share, or record why it failed there; return the events of its end.
 
-    Nothing where it goes on, or nobody knows.  Raises `ShareError` where the share does not answer.
+    Returns none if the run continues or its state is unknown.  Raises `ShareError` if the share does not answer.
     """
     outcome = fetch_run(where, run.id, root, run)
     files = run_files(root, run)
     if outcome.kind == "refused":
-        return [settled(run, RefusedError.exit_code, f"{where.shown} has it, and that is refused: {outcome.words}")]
+        return [settled(run, RefusedError.exit_code, f"{where.shown} has it, but it is refused: {outcome.words}")]
     if (ended := files.ended()) is not None:
         return [{"event": "end", "run": run.id, "status": ended}, settled(run, 0, "")]
     found = _progress(where, run.id)
@@ -68,10 +68,10 @@ def bring_back(where: Place, run: Run, root: Path) -> list[Event]:
 
 
 class Followed:
-    """Runs that are followed by what a share has of them."""
+    """Runs that are followed through a share."""
 
     def __init__(self, where: Place, root: Path) -> None:
-        """Take a share, and the folder that runs which end are brought to."""
+        """Follow runs on a share; `root` is the folder that ended ones are fetched to."""
         self._where, self._root = where, root
         self._seen: dict[str, Progress] = {}
         self._rows: dict[str, int] = {}
@@ -79,12 +79,12 @@ class Followed:
         self._error = ShareError("")
 
     def training(self, runs: Iterable[Run]) -> list[Event]:
-        """Return what is new of runs that are trained; where the share does not answer, that is told the next time."""
+        """Return new events of runs in training; if the share does not answer, they come with the next call."""
         with ThreadPoolExecutor(AT_A_TIME) as pool:
             return [event for found in pool.map(self._new, runs) for event in found]
 
     def over(self, runs: Iterable[Run]) -> list[Event]:
-        """Bring back runs whose tasks are over, and return what is to be told; what does not come now comes later."""
+        """Fetch runs whose tasks are over, and return their events; if a fetch fails, the next call retries it."""
         self._due += runs
         due, self._due = self._due, []
         told: list[Event] = []
@@ -94,19 +94,19 @@ class Followed:
             except ShareError as error:
                 self._due.append(run)
                 self._error = error
-            except ResLabError as error:  # of this run's folder here: the others are brought back
+            except ResLabError as error:  # about this run's folder here: the others are still fetched
                 told.append(settled(run, error.exit_code, str(error)))
         return told
 
     def close(self) -> list[Event]:
-        """Bring back what is left; raise `ShareError` where the share still does not answer."""
+        """Fetch the remaining runs; raise `ShareError` if the share still does not answer."""
         told = self.over(())
         if self._due:
             raise self._error
         return told
 
     def has_begun(self, run: Run) -> bool:
-        """Return whether a share has more of a run than what it was asked with."""
+        """Return whether the share has more of a run than was put there to request it."""
         found = _progress(self._where, run.id)
         here = saved.reached(saved.newest(run_files(self._root, run).checkpoints))
         return found is None or found.state not in ("asked", "stopped") or found.iteration > here
@@ -123,7 +123,7 @@ class Followed:
         told: list[Event] = []
         if before is None or before.state == "stopped":
             lengths = {"num_iterations": found.num_iterations, "num_epochs": found.num_epochs}
-            resumed = found.iteration if before else 0  # what was done before it was first looked at is not known
+            resumed = found.iteration if before else 0  # before the first look, how much was already done is unknown
             told.append({"event": "start", "name": run_name(run), "iteration": resumed, **lengths})
         rows = [_object(line) for line in content.splitlines()]
         told += [{"event": "epoch", **row} for row in rows[self._rows.get(run.id, 0) :] if _can_be_shown(row)]
@@ -135,7 +135,7 @@ class Followed:
 
 
 def _progress(where: Place, name: str) -> Progress | None:
-    """Return how far a share has a run; None also where what it says is of no use."""
+    """Return a share's progress of a run; None also if it is unusable."""
     try:
         return handover.progress(where, name)
     except RefusedError:

@@ -1,8 +1,8 @@
 """Ended runs fetched from a share.
 
-Nobody vouches for a share.  What it hands out comes into a folder of its own and is checked there against the run's
-manifest, its id (computed anew from run.json), its images and its weights; only then is it moved among the runs.  That
-a result is true cannot be told from files: `reslab verify` trains again.
+Shares are not trusted.  A fetched run goes into a separate folder and is checked there against its manifest, its id
+(recomputed from run.json), its images and its weights; only then is it moved among the runs.  Files cannot prove that a
+result is true: `reslab verify` trains again.
 """
 
 import contextlib
@@ -30,16 +30,16 @@ from reslab.lab.shares.vetting import (
 from reslab.recipe import Run
 
 UNFINISHED = "unfinished"
-"""Below the replicates: what was trained here of a run that was then fetched."""
+"""Prefix of folders below the replicates: unfinished local trainings of runs that were then fetched."""
 
 
 def fetch_run(where: Place, name: str, root: Path, asked: Run | None = None) -> Outcome:
-    """Fetch an ended run below `root`, unless it is there; `asked` is the run of the name that is wanted, if known.
+    """Fetch an ended run into `root`, unless it is there; `asked` is the run wanted under this name, if known.
 
-    What was trained here is never written over: an ended run of other results stays, and the fetched one becomes a
-    replicate of it; one that has not ended is moved to the replicates, as `unfinished`.  What the place has of a run
-    that is there since its end, as its diagnostics, is added where there is none.  Raises `ShareError` where the place
-    does not answer; whatever is wrong with the run itself is an outcome.
+    What was trained here is never overwritten: an ended run with other results stays, and the fetched one becomes its
+    replicate; a run that has not ended is moved to the replicates, as `unfinished`.  If the run is here already, files
+    made after its end that it lacks, such as diagnostics, are added.  Raises `ShareError` if the place does not answer;
+    anything wrong with the run itself is an outcome.
     """
     if not is_run(name):
         return Outcome(name, "refused", "this is not the name of a run")
@@ -49,17 +49,17 @@ def fetch_run(where: Place, name: str, root: Path, asked: Run | None = None) -> 
     except RefusedError as error:
         return Outcome(name, "refused", str(error))
     if content is None:
-        return Outcome(name, "absent", f"{where.shown} has no such run that has ended")
+        return Outcome(name, "absent", f"{where.shown} has no such ended run")
     try:
         if _is_here(root, name, content):
             return _complete(where, name, root, content)
         return _fetch_new(where, name, root, content, asked)
     except (DamagedError, UnreadableError) as error:
-        return Outcome(name, "refused", f"what is here of it cannot be used: {error}")
+        return Outcome(name, "refused", f"the copy here cannot be used: {error}")
 
 
 def _fetch_new(where: Place, name: str, root: Path, content: bytes, asked: Run | None) -> Outcome:
-    """Fetch the run of this manifest, and put it among the runs."""
+    """Fetch the run with this manifest, and put it among the runs."""
     with incoming(root, name) as fetched:
         try:
             with vetting(fetched.path):
@@ -85,9 +85,10 @@ def fetch_first(
     *,
     asked: Run | None = None,
 ) -> Outcome:
-    """Fetch an ended run from the first of some shares that has it as it should be, as `fetch_run` does.
+    """Fetch an ended run from the first share with a valid copy, as `fetch_run` does.
 
-    What is refused is told with its words, and the next share is asked; it is the outcome where none is left.
+    A refusal is reported to `on_refused` with its reason, and the next share is tried; if none has the run, the last
+    refusal is the outcome.
     """
     outcome = Outcome(name, "absent")
     for where in places:
@@ -101,18 +102,18 @@ def fetch_first(
 
 
 def _is_here(root: Path, name: str, content: bytes) -> bool:
-    """Say whether a run of this manifest is here, by what ended both: then nothing of it need be fetched again."""
+    """Say whether the run with this manifest is here, by the files that ended both: then it need not be fetched."""
     here = RunFiles(root / name)
     if here.ended() is None:
         return False
     try:
         return _beside(here, content, root, name) is None
-    except (DamagedError, LookupError, TypeError, AttributeError):  # found out where it is fetched
+    except (DamagedError, LookupError, TypeError, AttributeError):  # reported when it is fetched
         return False
 
 
 def _complete(where: Place, name: str, root: Path, content: bytes) -> Outcome:
-    """Add to the run of this manifest that is here what a place has of it since its end, and say that it is there."""
+    """Add to the local run with this manifest the files that a place has made since its end; say that it is there."""
     here = RunFiles(root / name)
     theirs = {file: entry for file, entry in listed_in(content).items() if file in MADE_LATER}
     new = {file: entry for file, entry in theirs.items() if not (here.path / file).exists()}
@@ -128,7 +129,7 @@ def _complete(where: Place, name: str, root: Path, content: bytes) -> Outcome:
                 fetch_files(where, new, fetched.path, lambda file, _: f"{name}/{file}", needed=())
                 check_made_later(fetched, here)
         except RefusedError as error:
-            return Outcome(name, "refused", f"what it has of it since its end: {error}")
+            return Outcome(name, "refused", f"its files made after the run's end: {error}")
         for file in new:
             if (fetched.path / file).exists():
                 here.write_bytes(file, (fetched.path / file).read_bytes())
@@ -136,7 +137,7 @@ def _complete(where: Place, name: str, root: Path, content: bytes) -> Outcome:
 
 
 def _beside(here: RunFiles, content: bytes, root: Path, name: str) -> str | None:
-    """Return where below `root` a training of this manifest goes beside the one here; None where it is there."""
+    """Return where below `root` the training with this manifest goes beside the local one; None if it is there."""
     there = here.path / manifest.NAME
     mine = end_sha256(there.read_bytes()) if there.exists() else _ending_of_files(here)
     kind, prefix = place_beside(mine, end_sha256(content), name)
@@ -144,7 +145,7 @@ def _beside(here: RunFiles, content: bytes, root: Path, name: str) -> str | None
 
 
 def _run_here(root: Path, name: str) -> Run | None:
-    """Return the run that has been begun here under a name; None where there is none that can be read."""
+    """Return the run that was started here under a name; None if none can be read."""
     with contextlib.suppress(ResLabError):
         return RunFiles(root / name).read_run()
     return None
@@ -161,7 +162,7 @@ def _note_origin(files: RunFiles, where: Place, content: bytes) -> None:
 
 
 def _install(fetched: RunFiles, run: Run, root: Path) -> Outcome:
-    """Move a checked run among the runs; whatever is there stays, or is moved to the replicates."""
+    """Move a checked run among the runs; an ended one stays in place, an unfinished one moves to the replicates."""
     target = run_files(root, run)
     content = (fetched.path / manifest.NAME).read_bytes()
     for _ in range(5):
@@ -176,7 +177,7 @@ def _install(fetched: RunFiles, run: Run, root: Path) -> Outcome:
         with writing(target.path):
             if moved(fetched.path, target.path):
                 return Outcome(run.id, "fetched")
-    raise ResLabError(f"cannot write to {target.path}: other processes keep making it; try again")
+    raise ResLabError(f"cannot write to {target.path}: other processes keep recreating it; try again")
 
 
 def _keep_beside(fetched: RunFiles, target: RunFiles, content: bytes, root: Path, run: Run) -> Outcome:
@@ -190,7 +191,7 @@ def _keep_beside(fetched: RunFiles, target: RunFiles, content: bytes, root: Path
 
 
 def _move_aside(files: RunFiles, root: Path, run: Run) -> None:
-    """Move what has not ended to the replicates, or remove it where nothing was trained."""
+    """Move an unfinished run to the replicates, or remove it if nothing was trained."""
     with writing(files.path):
         if not files.has_begun():
             shutil.rmtree(files.path)

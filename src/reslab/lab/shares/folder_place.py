@@ -1,4 +1,4 @@
-"""A place that is a folder: of this machine, or mounted from another."""
+"""A place that is a folder: on this machine, or mounted from another."""
 
 import contextlib
 import errno
@@ -18,11 +18,11 @@ _TRIES = 10
 
 @dataclass(unsafe_hash=True)
 class Folder:
-    """A folder of this machine, or one that is mounted; once it was there, it must stay."""
+    """A local or mounted folder; once seen, it must not vanish."""
 
     path: Path
     _device: int | None = field(default=None, init=False, compare=False)
-    """What it was on when it was first seen."""
+    """Device it was on when first seen."""
 
     @property
     def shown(self) -> str:
@@ -41,7 +41,7 @@ class Folder:
             raise ShareError(f"{self.path / name} cannot be read: {error.strerror or error}") from error
 
     def holds(self, name: str, num_bytes: int, sha256: str) -> bool:
-        """See `Place.holds`: both are compared."""
+        """See `Place.holds`: compares length and SHA-256."""
         path = self.path / name
         try:
             return path.is_file() and path.stat().st_size == num_bytes and file_sha256(path) == sha256
@@ -54,7 +54,7 @@ class Folder:
         return self.path.is_dir() and not os.access(self.path, os.W_OK | os.X_OK)
 
     def names(self, under: str = "") -> list[str] | None:
-        """See `Place.names`; raises `ShareError` where a folder cannot be looked into."""
+        """See `Place.names`; raises `ShareError` if a folder cannot be read."""
         self._check_mounted()
         walk = os.walk(self.path / under, onerror=_raise_unless_gone)
         try:
@@ -69,7 +69,7 @@ class Folder:
             _write_below(target, content.read_bytes() if isinstance(content, Path) else content)
 
     def create(self, name: str, content: bytes) -> bool | None:
-        """See `Place.create`: a link to a file that is whole is made or not made, on network file systems, too."""
+        """See `Place.create`: making a hard link to a complete file is atomic, even on network file systems."""
         with self._written(name) as target:
             whole = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
             _write_below(whole, content)
@@ -93,7 +93,7 @@ class Folder:
         return True
 
     def remove(self, name: str) -> None:
-        """See `Place.remove`; a folder that is empty then goes, too."""
+        """See `Place.remove`; folders left empty are removed, too."""
         with self._written(name) as target:
             target.unlink(missing_ok=True)
             for folder in [above for above in target.parents if above.is_relative_to(self.path) and above != self.path]:
@@ -108,7 +108,7 @@ class Folder:
         target = self.path / name
         try:
             yield target
-            self._check_mounted()  # from now on it is known
+            self._check_mounted()  # records the device
         except OSError as error:
             remedy = ""
             if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -116,7 +116,7 @@ class Folder:
             raise ShareError(f"cannot write {target}: {error.strerror or error}{remedy}") from error
 
     def _check_mounted(self) -> None:
-        """Raise `ShareError` where the folder was there and is gone, as one that is no longer mounted."""
+        """Raise `ShareError` if the folder existed and is gone, as when it is no longer mounted."""
         device = None
         try:
             device = self.path.stat().st_dev
@@ -136,7 +136,7 @@ def _raise_unless_gone(error: OSError) -> None:
 
 
 def _write_below(path: Path, content: bytes) -> None:
-    """Write a file whole, its folder made; again where another process removes that meanwhile, still empty as it is."""
+    """Write a file atomically, making its folder; retry if another process removes the folder while it is empty."""
     for tries_left in reversed(range(_TRIES)):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,13 +1,13 @@
-"""A run that is not at its end, handed from one machine to the next by a share.
+"""An unfinished run, handed from one machine to the next through a share.
 
     unfinished/cifar10-.../seed0/
-      progress.json     names, lengths and SHA-256 of all that is needed to go on: written last, and whole
+      progress.json     names, lengths and SHA-256 of all files needed to resume: written last, atomically
       files/5f0c...     the files themselves, by their SHA-256
       lease/3           see `reslab.lab.shares.shared_lease`
 
-progress.json vouches for what it names, so half a handing on is never used; the files of the one before it stay until
-the next.  Whoever goes on from it checks all of it as if it were an ended run's (`reslab.lab.shares.vetting`).  Once
-the run has ended, and stands where ended runs do, all this is removed.
+progress.json lists complete files only, so a partial handover is never used; the files of the previous one stay until
+the next.  A machine that resumes from it checks it all like an ended run (`reslab.lab.shares.vetting`).  Once the run
+has ended and been pushed, all this is removed.
 """
 
 import re
@@ -38,27 +38,27 @@ State = Literal["asked", "training", "stopped", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run has come, as a share has it."""
+    """The progress of a run, as recorded on a share."""
 
     run: str
     state: State
     """asked: nothing was trained yet; stopped: with a checkpoint; failed: failure.json is among the files."""
     iteration: int
-    """Iterations that its checkpoint has completed, 0 where there is none."""
+    """Iterations completed in its checkpoint, 0 if there is none."""
     num_iterations: int
     num_epochs: int
     files: Mapping[str, Json]
 
 
 def folder_of(name: str) -> str:
-    """Return the folder of a run that goes on, on a share."""
+    """Return the folder of an unfinished run on a share."""
     return f"{FOLDER}/{name}"
 
 
 def progress(where: Place, name: str) -> Progress | None:
-    """Return how far a share has a run; None where it has nothing of it.
+    """Return a share's progress of an unfinished run; None if it has none.
 
-    Raises `RefusedError` where what it says is none of this run, and `ShareError` where the share does not answer.
+    Raises `RefusedError` if its record is not valid for this run, and `ShareError` if the share does not answer.
     """
     with vetting(Path(where.shown)):
         content = read(where, f"{folder_of(name)}/{POINTER}", RECORD_BYTES)
@@ -74,7 +74,7 @@ def progress(where: Place, name: str) -> Progress | None:
 
 
 def knows(name: str) -> bool:
-    """Say whether a name is that of a file that a run has on its way, and no path to anywhere else."""
+    """Say whether a name is that of a file that an unfinished run may have, and not a path to anywhere else."""
     if name.startswith(("weights/", "network/")):
         return manifest.knows(name)
     return name in (*_RECORDS, "failure.json") or _CHECKPOINT.fullmatch(name) is not None
@@ -83,41 +83,39 @@ def knows(name: str) -> bool:
 def fetch(
     where: Place, found: Progress, into: RunFiles, *, only: tuple[str, ...] = (), asked: Run | None = None
 ) -> None:
-    """Fetch what is needed to go on into an empty folder, or the files whose names begin so, and check it.
+    """Fetch what is needed to resume into an empty folder, and check it; `only` limits it to names with these prefixes.
 
-    `asked` is the run that is wanted, where that is known.
-
-    Raises `ResLabError` where something is not what it should be.
+    `asked` is the run wanted, if known.  Raises `ResLabError` if anything is wrong with the files.
     """
     wanted = {name: one for name, one in found.files.items() if name != "failure.json" and name.startswith(only or "")}
     fetch_files(where, wanted, into.path, lambda _, entry: _file_of(found.run, entry))
     if not only and saved.reached(saved.newest(into.checkpoints)) != found.iteration:
-        raise DamagedError(f"its {POINTER} speaks of iteration {found.iteration}, and its checkpoint does not")
+        raise DamagedError(f"its {POINTER} says iteration {found.iteration}, but its checkpoint does not")
     begun_run(into, found.run, asked)
 
 
 def read_file(where: Place, found: Progress, name: str) -> bytes | None:
-    """Return one small file of a run that goes on; None where there is none, or not what was announced."""
+    """Return one small file of an unfinished run; None if it is absent, or longer than listed."""
     entry = found.files.get(name)
-    with suppress(DamagedError):  # it is longer than that
+    with suppress(DamagedError):  # it is longer than listed
         return (entry and read(where, _file_of(found.run, entry), min(entry["bytes"], RECORD_BYTES))) or None
     return None
 
 
 class Sender:
-    """What this machine hands on of one run: each file once."""
+    """Sends the files of one run to a share, each only once."""
 
     def __init__(self, where: Place, name: str, before: Progress | None) -> None:
-        """Take what the share has of the run by now, which is not sent again, and removed when it is out of use."""
+        """Note what the share already has of the run: it is not sent again, and is removed when no longer used."""
         self._where, self._name = where, name
         self._named = set() if before is None else {_file_of(name, entry) for entry in before.files.values()}
         self._there = set(self._named)
         self._seen: dict[str, tuple[tuple[int, int], Json]] = {}
 
     def send(self, files: RunFiles, state: State, num_iterations: int, num_epochs: int) -> None:
-        """Hand on the run as its folder has it: its files first, then what names them.
+        """Hand on the run as its folder has it: its files first, then progress.json.
 
-        Nothing of it may change meanwhile.  Raises `ShareError` where the share takes nothing.
+        The folder must not change meanwhile.  Raises `ShareError` if the share cannot be written to.
         """
         newest = saved.newest(files.checkpoints)
         names = _names(files, newest, with_failure=state == "failed")
@@ -129,7 +127,7 @@ class Sender:
                 self._where.write(path, files.path / name)
                 self._there.add(path)
         _point(self._where, Progress(self._name, state, saved.reached(newest), num_iterations, num_epochs, listed))
-        in_use, self._named = self._named | set(wanted), set(wanted)  # somebody may be fetching what was named before
+        in_use, self._named = self._named | set(wanted), set(wanted)  # somebody may be fetching the previous files
         for path in self._there - in_use:
             with suppress(ShareError):
                 self._where.remove(path)
@@ -137,13 +135,13 @@ class Sender:
 
 
 def forget_failure(where: Place, found: Progress) -> None:
-    """Have a run that failed tried again from the checkpoint that a share has of it, or from its beginning."""
+    """Let a failed run be retried from its checkpoint on the share, or from the start."""
     files = {name: entry for name, entry in found.files.items() if name != "failure.json"}
     _point(where, replace(found, state="stopped" if found.iteration else "asked", files=files))
 
 
 def forget(where: Place, name: str) -> None:
-    """Remove all that a share has of a run that goes on."""
+    """Remove an unfinished run from a share."""
     folder = folder_of(name)
     where.remove(f"{folder}/{POINTER}")
     for one in where.names(folder) or ():
@@ -152,13 +150,13 @@ def forget(where: Place, name: str) -> None:
 
 
 def _point(where: Place, found: Progress) -> None:
-    """Write how far a share has a run."""
+    """Write the progress.json of a run."""
     values: Json = {"format": FORMAT, **asdict(found)}
     where.write(f"{folder_of(found.run)}/{POINTER}", json_bytes(signed(values)))
 
 
 def _names(files: RunFiles, checkpoint: Path | None, *, with_failure: bool) -> list[str]:
-    """Return the names of all that is needed to go on from the newest checkpoint."""
+    """Return the names of all files needed to resume from the newest checkpoint."""
     found = [name for name in (*_RECORDS, *(["failure.json"] if with_failure else [])) if (files.path / name).exists()]
     parts = [files.network.rglob("*.py"), (files.epoch_weights(epoch) for epoch in files.kept_epochs())]
     if checkpoint is not None:
@@ -167,7 +165,7 @@ def _names(files: RunFiles, checkpoint: Path | None, *, with_failure: bool) -> l
 
 
 def _looked_at(path: Path, before: tuple[tuple[int, int], Json] | None) -> tuple[tuple[int, int], Json]:
-    """Return size and time of a file, and its entry: it is not read again where both are as before."""
+    """Return a file's size and time, and its entry: it is not read again if both are unchanged."""
     found = path.stat()
     as_is = (found.st_size, found.st_mtime_ns)
     if before is not None and before[0] == as_is:

@@ -1,4 +1,4 @@
-"""What a share has: by its own list or, where it cannot be listed, by the index that is kept on it."""
+"""What a share has: from its listing or, if it cannot be listed, from the index kept on it."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from reslab.lab.shares.share import is_run
 
 INDEX = "index.json"
 INDEX_BYTES = 64 * 2**20
-"""The longest index that is read."""
+"""The longest index that is accepted."""
 
 _STUDY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -26,7 +26,7 @@ class Listed:
 
 
 def listed(where: Place) -> Listed:
-    """Return what a share has, by its list or else its index; raise `ShareError` where it has neither."""
+    """Return what a share has, from its listing or else its index; raise `ShareError` if it has neither."""
     names = where.names()
     if names is None:
         index = _index(where)
@@ -38,9 +38,9 @@ def listed(where: Place) -> Listed:
 
 
 def write_index(where: Place) -> int:
-    """Write the index anew from what the place has, and return the number of runs.
+    """Rewrite the index from what the place has, and return the number of runs.
 
-    What others push meanwhile is in it, too: it is written again until nothing has been added since it was listed.
+    Includes what others push meanwhile: the index is rewritten until nothing has changed since the last listing.
     """
     lists, there = None, _sorted(listed(where))
     while there != lists:

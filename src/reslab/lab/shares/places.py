@@ -1,7 +1,7 @@
 """Where runs are shared: a folder, a web server, or whatever fsspec reaches (S3, GCS, Hugging Face, SFTP).
 
-A place holds files by relative names.  Files are read up to a given length and no further, because nobody vouches for
-a place: what is in a file is checked by `reslab.lab.shares.vetting`.
+A place holds files by relative names.  Files are read only up to a given length, because places are not trusted; their
+content is checked by `reslab.lab.shares.vetting`.
 """
 
 import io
@@ -23,15 +23,15 @@ class Place(Protocol):
         """Address without passwords."""
 
     def fetch(self, name: str, to: BinaryIO, most: int) -> str | None:
-        """Copy a file into `to` and return its SHA-256; None where there is no such file.
+        """Copy a file into `to` and return its SHA-256; None if there is no such file.
 
-        Raises `DamagedError` where it is longer than `most` bytes, and `ShareError` where the place does not answer.
+        Raises `DamagedError` if it is longer than `most` bytes, and `ShareError` if the place does not answer.
         """
 
     def holds(self, name: str, num_bytes: int, sha256: str) -> bool:
-        """Say whether a file is what it should be: its length, and its SHA-256 where that needs no transfer.
+        """Say whether a file has the right length and, where checking is cheap, the right SHA-256.
 
-        Raises `ShareError` where the place does not answer.
+        Raises `ShareError` if the place does not answer.
         """
 
     @property
@@ -39,25 +39,25 @@ class Place(Protocol):
         """Say whether nothing can be written here."""
 
     def names(self, under: str = "") -> list[str] | None:
-        """Return the names of all files, or of those below a folder; None where the place cannot list them."""
+        """Return the names of all files, or of those below a folder; None if the place cannot list them."""
 
     def write(self, name: str, content: bytes | Path) -> None:
-        """Write a file: its name shows the whole content or nothing."""
+        """Write a file atomically."""
 
     def create(self, name: str, content: bytes) -> bool | None:
-        """Write a file unless there is one; of several who try at once, one gets True.
+        """Write a file unless it exists; return whether this call did: of several at once, only one gets True.
 
-        None where the place cannot do this; then it may have been written.
+        Returns None if the place cannot do this; the file may then have been written.
         """
 
     def remove(self, name: str) -> None:
-        """Remove a file, if it is there."""
+        """Remove a file, if it exists."""
 
 
 def place(url: str, *, may_be_new: bool = False) -> Place:
-    """Return the place at an address or folder; raise `ShareError` where it cannot be used on this machine.
+    """Return the place at an address or folder; raise `ShareError` if it cannot be used on this machine.
 
-    A folder must be there unless it `may_be_new`.
+    A folder must exist unless it `may_be_new`.
     """
     kind = kind_of(url)
     if kind == "file":
@@ -73,6 +73,6 @@ def place(url: str, *, may_be_new: bool = False) -> Place:
 
 
 def read(where: Place, name: str, most: int) -> bytes | None:
-    """Return a small file whole, or None where there is none."""
+    """Return a small file's content, or None if there is none; raises as `Place.fetch` does."""
     into = io.BytesIO()
     return None if where.fetch(name, into, most) is None else into.getvalue()

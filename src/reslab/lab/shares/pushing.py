@@ -1,4 +1,4 @@
-"""Ended runs sent to a place, whole and by their manifests, and mended where what is there is damaged."""
+"""Ended runs sent to a place, complete with their manifests, and repaired if the copy there is damaged."""
 
 from collections.abc import Mapping
 
@@ -16,10 +16,10 @@ _TRIES = 3
 
 
 def push_run(where: Place, files: RunFiles) -> Outcome:
-    """Push an ended run, its manifest last; where it is there, what is damaged or missing of it.
+    """Push an ended run, its manifest last; if the place has it, push only damaged or missing files.
 
-    Where another training of the same run is, this one becomes a replicate of it.  Raises `DamagedError` where a file
-    is not what its manifest says, and `ShareError` where the place takes nothing.
+    If the place has another training of the same run, this one becomes a replicate of it.  Raises `DamagedError` if a
+    local file does not match its manifest, and `ShareError` if the place cannot be written to.
     """
     run = files.read_run()
     name = run.id
@@ -46,7 +46,7 @@ def push_run(where: Place, files: RunFiles) -> Outcome:
 
 
 def _there(where: Place, prefix: str, content: bytes) -> bytes | None:
-    """Return the manifest that a place has of a run, None where there is none, or a damaged one of this training."""
+    """Return a place's manifest of a run; None if there is none, or it is a damaged one of this training."""
     there = read(where, f"{prefix}/{manifest.NAME}", RECORD_BYTES)
     try:
         if there is not None:
@@ -55,15 +55,15 @@ def _there(where: Place, prefix: str, content: bytes) -> bytes | None:
     except DamagedError as error:
         ends = [(file, entry) for file, entry in listed_in(content).items() if file in ENDS]
         if all(where.holds(f"{prefix}/{file}", entry["bytes"], entry["sha256"]) for file, entry in ends):
-            return None  # all of it is sent again
+            return None  # everything is sent again
         raise DamagedError(f"{error}; remove {prefix} there to push this one") from None
     return there
 
 
 def _check_same(where: Place, name: str, run: Run) -> None:
-    """Raise `DamagedError` where the place has another run of the same id; what cannot be read is of no concern here.
+    """Raise `DamagedError` if the place has another run with the same id; ignore one that cannot be read.
 
-    A training of another recipe is no replicate of this one.
+    A training of another recipe is not a replicate of this one.
     """
     try:
         content = parse_json(read(where, f"{name}/run.json", RECORD_BYTES) or b"", "run.json")
@@ -77,10 +77,10 @@ def _check_same(where: Place, name: str, run: Run) -> None:
 
 
 def _send(where: Place, prefix: str, files: RunFiles, content: bytes) -> Outcome:
-    """Send a run, its manifest last, until the place has it whole: somebody may send another training meanwhile.
+    """Send a run, its manifest last, until the place has it complete: another training may be sent at the same time.
 
-    Of two who send at a time, the one whose manifest comes last has the place, and sends again what the other wrote
-    over.  The other one becomes a replicate; where it was done before, it does so when it is pushed again.
+    Of two concurrent senders, the one whose manifest is written last keeps the place, and resends what the other
+    overwrote.  The other training becomes a replicate or, if its sender had already finished, does when pushed again.
     """
     name, mine = files.name, end_sha256(content)
     sent = {file: entry for file, entry in listed_in(content).items() if (files.path / file).exists()}
@@ -102,9 +102,9 @@ def _send(where: Place, prefix: str, files: RunFiles, content: bytes) -> Outcome
 
 
 def _mend(where: Place, prefix: str, files: RunFiles, content: bytes, there: bytes) -> bool:
-    """Send what a place has damaged of a run with this manifest, and what was made of it since, as by diagnostics.
+    """Resend a place's damaged files of the run with this manifest, and send those made since, such as diagnostics.
 
-    Return whether something was damaged.
+    Return whether any were damaged.
     """
     theirs, mine = listed_in(there), listed_in(content)
     here = [file for file in mine if (files.path / file).exists()]
@@ -119,7 +119,7 @@ def _mend(where: Place, prefix: str, files: RunFiles, content: bytes, there: byt
 
 
 def _damaged(where: Place, prefix: str, listed: Mapping[str, Json]) -> dict[str, Json]:
-    """Return those of the files of a run that a place does not have as they should be, as far as it can tell."""
+    """Return the files of a run that are missing or wrong at a place, as far as it can tell."""
     return {
         file: entry
         for file, entry in listed.items()
@@ -128,7 +128,7 @@ def _damaged(where: Place, prefix: str, listed: Mapping[str, Json]) -> dict[str,
 
 
 def _told_ending(content: bytes | None) -> str | None:
-    """Return what `end_sha256` does; None also for a damaged manifest."""
+    """Return the result of `end_sha256`; None also for a damaged manifest."""
     try:
         return end_sha256(content)
     except DamagedError:

@@ -1,6 +1,6 @@
-"""How a run that trains here uses shares: it begins from what they have, and sends them its checkpoints and its end.
+"""How a run that trains here uses shares: it starts from their copy, and sends them its checkpoints and its end.
 
-Checkpoints are sent at most as often as they are written within an epoch, and in at most a twentieth of the time.
+Checkpoints are sent no more often than they are written within an epoch, and take at most a twentieth of the time.
 """
 
 import contextlib
@@ -24,23 +24,22 @@ from reslab.lab.shares.vetting import RefusedError, incoming, vetting
 from reslab.training import saved
 
 SHARE_OF_TIME = 1 / 20
-"""Most of the time that may go into sending checkpoints."""
+"""Largest share of the time that may go into sending checkpoints."""
 WAITS = (1.0, 5.0, 20.0, 60.0)
-"""Seconds between tries to send a run that has ended."""
+"""Seconds between attempts to send an ended run."""
 LAST_WAITS = (1.0, 5.0)
-"""Those before the last checkpoint of a run that stops is given up, or its failure: little time may be left."""
+"""Seconds between attempts to send a stopping run's last checkpoint, or its failure: little time may be left."""
 
 
 def share_places(settings: Settings) -> list[Place]:
-    """Return the shares, in order; one that is pushed to may be new.  Raises `ShareError` where one cannot be used."""
+    """Return the shares, in order; when pushing, they may be new.  Raises `ShareError` if one cannot be used."""
     return [place(url, may_be_new=settings.push) for url in settings.shares]
 
 
 def push_place(settings: Settings, places: Sequence[Place] | None = None) -> Place | None:
-    """Return the share that takes what is trained, the first that can be written to; None where nothing is pushed.
+    """Return the share to push to, the first writable one; None if nothing is pushed.
 
-    `places` are the `share_places` of these settings, where they are at hand.  Raises `ShareError` where no share can
-    take it.
+    `places` are the `share_places` of these settings, if already known.  Raises `ShareError` if no share is writable.
     """
     if not settings.push:
         return None
@@ -54,12 +53,12 @@ def push_place(settings: Settings, places: Sequence[Place] | None = None) -> Pla
 
 
 class Relay:
-    """The shares of one run that trains here; without any, nothing."""
+    """The shares of one run that trains here; does nothing without shares."""
 
     def __init__(
         self, files: RunFiles, settings: Settings, remark: Callable[[str], object], stop: Callable[[], bool]
     ) -> None:
-        """Read and write nothing yet.  Raises `ShareError` where a share cannot be used on this machine."""
+        """Read and write nothing yet.  Raises `ShareError` if a share cannot be used on this machine."""
         self._files, self._name, self._root = files, files.name, files.called.parent.parent
         self._places = share_places(settings)
         self._to = push_place(settings, self._places)
@@ -73,10 +72,7 @@ class Relay:
         """Iterations and epochs of the run, once they are known."""
 
     def begin(self) -> None:
-        """See to it that the folder of the run is there: one that has ended as it is, else with what defines the run.
-
-        Raises `ResLabError` where no share has the run, and there is no folder.
-        """
+        """Fetch the run if it has ended on a share, or else what defines it, unless its folder exists."""
         if self._fetch_ended() or not self._places or self._files.exists:
             return
         for where in self._places:
@@ -93,9 +89,9 @@ class Relay:
 
     @contextmanager
     def holding(self) -> Iterator[None]:
-        """Keep other machines from this run; where it has ended elsewhere by then, it is here.
+        """Keep other machines from this run; if it has ended elsewhere by then, fetch it.
 
-        Raises `LockedError` where another machine trains it, and `ShareError` where the share does not answer.
+        Raises `LockedError` if another machine trains it, and `ShareError` if the share does not answer.
         """
         if self._to is None or self._files.ended() is not None:
             yield
@@ -112,7 +108,7 @@ class Relay:
 
     @contextmanager
     def further(self, iteration: int) -> Iterator[RunFiles | None]:
-        """Give a folder of its own with the run as a share has it, where that is further; None where there is none."""
+        """Yield a temporary folder with a share's copy of the run, if one is further than `iteration`; else None."""
         found: list[tuple[Place, Progress]] = []
         for where in self._places:
             with self._told(where):
@@ -131,13 +127,13 @@ class Relay:
             yield usable
 
     def refused(self, error: Exception) -> None:
-        """Tell that what a share has is not gone on from."""
+        """Report that a share's copy is not resumed from."""
         self._refuse("a share", str(error).partition("; ")[0])
 
     def checkpointed(self, *, last: bool = False) -> None:
-        """Send the newest checkpoint, unless the last one was sent too recently; the `last` one is always sent.
+        """Send the newest checkpoint, unless one was sent too recently; the `last` one is always sent.
 
-        Raises `LockedError` where another machine has taken over the run.
+        Raises `LockedError` if another machine has taken over the run.
         """
         begun = time.monotonic()
         if self._sender is not None and (last or begun >= self._next):
@@ -146,12 +142,12 @@ class Relay:
             self._next = now + max(self._every, (now - begun) / SHARE_OF_TIME)
 
     def failed(self) -> None:
-        """Send the failure, for those who follow."""
+        """Send the failure, for those who follow the run."""
         if self._sender is not None:
             self._send("failed")
 
     def end(self) -> None:
-        """Send the run that has ended; raise `ShareError` where the share refuses it, or does not answer for long."""
+        """Send the ended run; raise `ShareError` if the share refuses it, or does not answer for a long time."""
         if self._to is None:
             return
         for wait in (*WAITS, 0.0):
@@ -186,13 +182,13 @@ class Relay:
                 if wait:
                     time.sleep(wait)
                 elif not goes_on:
-                    self._remark(f"{error}; another machine goes on from what was sent before, this one from its own")
+                    self._remark(f"{error}; another machine would resume from what was sent before, this one from here")
                 elif not self._silent:
-                    self._remark(f"{error}; it trains on, and the next checkpoint is sent")
+                    self._remark(f"{error}; training continues, and the next checkpoint will be sent")
         self._silent = True
 
     def _fetch_ended(self) -> bool:
-        """Fetch the run where one of the shares has it, ended; return whether it has ended."""
+        """Fetch the run if it has ended on one of the shares; return whether it has ended."""
         if self._files.ended() is not None:
             return True
         outcome = fetch_first(
@@ -202,7 +198,7 @@ class Relay:
 
     @contextmanager
     def _told(self, where: Place) -> Iterator[None]:
-        """Tell what is wrong with what a share has, and go on without."""
+        """Report what is wrong with a share or its copy, and continue without it."""
         try:
             yield
         except ShareError as error:
@@ -211,14 +207,14 @@ class Relay:
             self._refuse(where.shown, str(error))
 
     def _refuse(self, shown: str, words: str) -> None:
-        """Tell once what is wrong with what a share has: it is asked several times."""
+        """Report once what is wrong with a share's copy, although the share is queried several times."""
         if (shown, words) not in self._refused:
             self._refused.add((shown, words))
-            self._remark(f"what {shown} has of it is refused, so it is trained here: {words}")
+            self._remark(f"the copy on {shown} is refused, so the run is trained here: {words}")
 
 
 def adopt(found: RunFiles, files: RunFiles) -> None:
-    """Put what a share had of a run in the place of what its folder had; a kill at any instant leaves what resumes."""
+    """Replace a run's files by a share's copy; a kill at any instant leaves a folder that resumes."""
     files.check_held()
     newest = saved.newest(found.checkpoints)
     assert newest is not None

@@ -14,22 +14,22 @@ from reslab.lab.shares.addresses import OBJECT_STORES, kind_of, without_password
 from reslab.lab.shares.transfers import PIECE_BYTES, copied, reason
 
 _SMALL_BYTES = 2**16
-"""Files up to this length are fetched to be compared."""
+"""Files up to this length are fetched for comparison."""
 
 
 _EXTRAS = {"s3": ("s3", "s3a"), "gcs": ("gs", "gcs"), "huggingface": ("hf",), "sftp": ("sftp", "ssh")}
-"""The extras of ResLab's that bring the drivers of these kinds of address."""
+"""ResLab's extras that install the drivers for these kinds of address."""
 
 
 def by_fsspec(kind: str, url: str) -> "Remote":
-    """Return the place at an address of this kind; raise `ShareError` where no driver for it can be used."""
+    """Return the place at an address of this kind; raise `ShareError` if there is no usable driver for it."""
     try:
         import fsspec
         from fsspec.registry import known_implementations
     except ImportError:
         raise ShareError(f"{kind} addresses need fsspec: pip install fsspec") from None
     if kind not in known_implementations:
-        raise ShareError(f"{without_password(url)}: nothing here knows {kind!r} addresses")
+        raise ShareError(f"{without_password(url)}: {kind!r} is not a known kind of address")
     try:
         system, root = fsspec.core.url_to_fs(url)
     except ImportError as error:
@@ -43,7 +43,7 @@ def by_fsspec(kind: str, url: str) -> "Remote":
 
 @dataclass(frozen=True)
 class Remote:
-    """What fsspec reaches."""
+    """A place that fsspec reaches."""
 
     url: str
     system: Any
@@ -65,7 +65,7 @@ class Remote:
                 return None
 
     def holds(self, name: str, num_bytes: int, sha256: str) -> bool:
-        """See `Place.holds`: the length is compared, of small files the SHA-256, too."""
+        """See `Place.holds`: compares the length and, for small files, the SHA-256."""
         with self._asked():
             self.system.invalidate_cache()
             try:
@@ -93,7 +93,7 @@ class Remote:
         return sorted(str(PurePosixPath("/" + path.lstrip("/")).relative_to(root)) for path in found)
 
     def write(self, name: str, content: bytes | Path) -> None:
-        """See `Place.write`: an object is there once it is whole; elsewhere a file gets its name when it is."""
+        """See `Place.write`: object stores write atomically; elsewhere, a complete file is renamed into place."""
         path = f"{self.root}/{name}"
         with self._asked():
             if self._is_object_store:
@@ -119,7 +119,7 @@ class Remote:
                 return False
             except (TypeError, ValueError, NotImplementedError):
                 return None
-            try:  # many drivers, and servers, take the wish and do not heed it
+            try:  # many drivers and servers accept the mode and ignore it
                 self.system.pipe_file(path, content, mode="create")
             except FileExistsError:
                 return True
@@ -146,7 +146,7 @@ class Remote:
 
     @contextlib.contextmanager
     def _asked(self) -> Iterator[None]:
-        """Turn whatever a driver raises into a `ShareError`: each has its own kinds of errors."""
+        """Turn any error of a driver into a `ShareError`: each driver has its own kinds."""
         try:
             yield
         except ResLabError:

@@ -1,4 +1,4 @@
-"""A call made again and again, on a thread beside what takes longer."""
+"""A call repeated on a background thread."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def repeating(call: Callable[[], bool], seconds: float, *, patience: float) -> Iterator[None]:
-    """Call after every so many seconds within this, until the call returns False.
+    """Within this, make the call every `seconds` until it returns False.
 
-    Leaving waits at most `patience` seconds for a call under way.  What one raises ends the repeating alone.
+    Leaving waits at most `patience` seconds for a call in progress.  An error in a call only ends the repetition.
     """
     done = threading.Event()
 

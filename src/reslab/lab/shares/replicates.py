@@ -1,4 +1,4 @@
-"""Second trainings of runs: which there are, and how they compare with the first."""
+"""Second trainings of runs: finding them, and comparing them with the first."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from reslab.recipe import Run
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How a second training of a run compares with the first; errors in percent, None where it diverged."""
+    """How a second training of a run compares with the first; errors in percent, None if it diverged."""
 
     run: str
     where: str
@@ -22,7 +22,7 @@ class Agreement:
 
     @property
     def contradicts(self) -> bool:
-        """Whether the same weights have another error in one of the records, which was edited then."""
+        """Whether the same weights have different errors in the two records, so that one was edited."""
         first, second = self.errors
         if not self.same_bits or first is None or second is None:
             return False
@@ -30,21 +30,21 @@ class Agreement:
 
     @property
     def bits_words(self) -> str:
-        """Whether the weights are the same, for people."""
+        """Whether the weights are the same, as text."""
         if self.contradicts:
             return "same bits, but another test error: a record was edited"
         return "same bits" if self.same_bits else "other bits"
 
     @property
     def error_words(self) -> str:
-        """The second error, for people."""
+        """The second error, as text."""
         return "diverged" if self.errors[1] is None else f"{self.errors[1]:.2f}%"
 
 
 def agreements(first: RunFiles, root: Path, run: Run) -> tuple[list[Agreement], list[tuple[RunFiles, ResLabError]]]:
-    """Compare each second training of a run that has ended with it, and return what is wrong with unusable ones.
+    """Compare each ended second training of a run with the first; also return the unusable ones with their errors.
 
-    Raises `ResLabError` where the first one cannot be used.
+    Raises `ResLabError` if the first one cannot be used.
     """
     whole: list[RunFiles] = []
     damaged: list[tuple[RunFiles, ResLabError]] = []
@@ -71,7 +71,7 @@ def compare(first: RunFiles, other: RunFiles) -> Agreement:
 
 
 def _end(files: RunFiles, result: Json) -> object:
-    """Return what two trainings of the same bits share: weights, or where they diverged and the losses before."""
+    """Return what trainings with the same bits share: weights, or where they diverged and the losses before."""
     if weights := result.get("weights_sha256"):
         return weights
     failure = files.failure() or {}

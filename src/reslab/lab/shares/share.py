@@ -1,14 +1,14 @@
-"""What a share is, and how the trainings on it are told apart.
+"""What a share is, and how the trainings on it are distinguished.
 
-A share is a folder of runs as any other, on a disk, a web server or an object store:
+A share is a folder of runs like any other, on a disk, a web server or an object store:
 
     cifar10-resnet20-3f9a1c2b/seed0/...     files of the run, manifest.json last
     replicates/5f0c.../cifar10-.../seed0/   a second training of the same run, with other results
-    studies/depth.json                      studies, as they are recorded
+    studies/depth.json                      recorded studies
     index.json                              ids of the runs and names of the studies, for places that cannot be listed
 
-`listing` says what a share has; `fetching` and `pushing` move ended runs by their ids, so that what was trained once
-need not be trained again.
+`listing` says what a share has; `fetching` and `pushing` move ended runs by their ids, so that nothing need be trained
+twice.
 """
 
 import re
@@ -23,7 +23,7 @@ REPLICATES = "replicates"
 ENDS = ("result.json", "failure.json")
 """The file that ended a run is the first of these that it has."""
 MADE_LATER = ("diagnostics.json", "predictions.safetensors")
-"""What may be made of a run after its end."""
+"""Files that may be made after a run's end."""
 
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*-[0-9a-f]{8}/seed(0|[1-9]\d{0,9})")
 _KEY_DIGITS = 12
@@ -33,10 +33,10 @@ Kind = Literal["fetched", "pushed", "there", "replicate", "absent", "refused", "
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of fetching or pushing a run.
+    """The outcome of fetching or pushing a run.
 
-    fetched, pushed; there: it was already; replicate: another training of it was, and this one is kept beside that;
-    absent: there is none; refused: it is not what it should be; running: it is being trained.
+    fetched, pushed; there: it already was; replicate: another training of it was there, and this one is kept beside it;
+    absent: there is none; refused: it is invalid; running: it is being trained.
     """
 
     run: str
@@ -45,12 +45,12 @@ class Outcome:
 
 
 def is_run(name: str) -> bool:
-    """Say whether a name can be that of a run: nothing else from a share ever becomes a path."""
+    """Say whether a name can be that of a run: no other name from a share ever becomes a path."""
     return _RUN.fullmatch(name) is not None
 
 
 def place_beside(first: str | None, other: str | None, name: str) -> tuple[Literal["new", "there", "replicate"], str]:
-    """Return whether a training is new, the same, or a replicate, by what ended each, and where it goes."""
+    """Return whether a training is new, there or a replicate, and its path, from the SHA-256 of each last file."""
     if first is None:
         return "new", name
     if first == other or other is None:
@@ -59,16 +59,16 @@ def place_beside(first: str | None, other: str | None, name: str) -> tuple[Liter
 
 
 def beside(ended: str, name: str) -> str:
-    """Return where a replicate goes, by the SHA-256 of what ended it."""
+    """Return where a replicate goes, given the SHA-256 of the file that ended it."""
     return f"{REPLICATES}/{ended[:_KEY_DIGITS]}/{name}"
 
 
 def end_sha256(content: bytes | None) -> str | None:
-    """Return the SHA-256 of the file that ended a run, by its manifest: two trainings have two."""
+    """Return the SHA-256 of the file that ended a run, from its manifest: it differs between two trainings."""
     if content is None:
         return None
     files = listed_in(content)
     for name in ENDS:
         if name in files:
             return str(files[name]["sha256"])
-    raise DamagedError("its manifest names nothing that ended it")
+    raise DamagedError("its manifest names no file that ended the run")

@@ -1,12 +1,12 @@
-"""Who trains a run, among machines that see nothing of each other but a share: a lease kept there.
+"""Which machine trains a run, among machines that share nothing but a share: a lease kept there.
 
-    unfinished/cifar10-.../seed0/lease/3     the third holder's, written again and again while it trains
+    unfinished/cifar10-.../seed0/lease/3     the third holder's, rewritten regularly while it trains
 
-The highest number holds the run.  A machine that wants it looks for a quarter longer than a lease lasts, by its own
-clock, whether that lease changes; if it does not, or was given back, the machine creates the next number, which a share
-lets only one do.  Clocks need not agree.  A holder that was cut off from the share goes on, and stops when it comes
-back and finds a higher number, or its own lease gone or another's.  Until then both train, and what it had begun to
-write when it was taken over is written: at worst an older checkpoint, from which some is trained again.
+The highest number holds the run.  A machine that wants the run watches that lease for 1.25 times its length, by its own
+clock; if it does not change, or was given back, the machine creates the next number, which a share lets only one
+machine do.  Clocks need not agree.  A holder that loses touch with the share continues, and stops when it reconnects
+and finds a higher number, or its own lease gone or changed.  Until then both train, and a write that the old holder had
+started may complete: at worst it leaves an older checkpoint, and some training is repeated.
 """
 
 import threading
@@ -21,22 +21,22 @@ from reslab.lab.shares.places import Place, read
 from reslab.lab.shares.repeating import repeating
 
 SECONDS = 180.0
-"""The length of a lease: that of a machine that has died keeps others from its run for a quarter longer."""
+"""The length of a lease: when a machine dies, others wait 1.25 times as long for its run."""
 
 _GIVEN_BACK = b"given back\n"
 _MOST_BYTES = 1000
 
 
 class Lease:
-    """A run that this machine trains, as a share has it."""
+    """This machine's lease on a run."""
 
     def __init__(self, where: Place, folder: str, number: int, content: bytes) -> None:
         self._where, self._folder, self._number, self._content = where, folder, number, content
         self._times, self._is_over = 0, False
-        self._asking = threading.Lock()  # on some places a file is gone for an instant while it is written again
+        self._asking = threading.Lock()  # in some places a file vanishes for an instant while it is rewritten
 
     def check(self) -> None:
-        """Raise `LockedError` where another machine has taken the run over; `ShareError` where that cannot be seen."""
+        """Raise `LockedError` if another machine has taken over the run, `ShareError` if that cannot be determined."""
         with self._asking:
             self._check()
 
@@ -57,11 +57,11 @@ class Lease:
             self._where.write(f"{self._folder}/{self._number}", b"%s %d\n" % (self._content, self._times))
 
     def end(self) -> None:
-        """Note that the run has ended, so that nobody needs the lease any more."""
+        """Note that the run has ended, so that the lease is no longer needed."""
         self._is_over = True
 
     def give_back(self) -> None:
-        """Let others have the run at once."""
+        """Release the run, so that others can have it at once."""
         path = f"{self._folder}/{self._number}"
         with suppress(ShareError, LockedError):
             self.check()
@@ -73,9 +73,9 @@ class Lease:
 
 @contextmanager
 def holding(where: Place, folder: str, stop: Callable[[], bool] = lambda: False) -> Iterator[Lease | None]:
-    """Hold the lease in a folder of a share, kept alive by a thread; None where the share cannot keep one.
+    """Hold the lease in a folder of a share, renewed by a thread; yield None if leases are off or impossible there.
 
-    Raises `LockedError` where another machine has it, and `ShareError` where the share does not answer.
+    Raises `LockedError` if another machine has it, and `ShareError` if the share does not answer.
     """
     seconds = locks.chosen_seconds(SECONDS)
     lease = _acquire(where, folder, seconds, stop) if seconds else None
@@ -87,9 +87,9 @@ def holding(where: Place, folder: str, stop: Callable[[], bool] = lambda: False)
         try:
             lease.renew()
         except LockedError:
-            return False  # whoever trains finds out when it hands something on
+            return False  # the trainer finds out when it next hands something on
         except ShareError:
-            pass  # the next time, perhaps
+            pass  # try again next time
         return True
 
     try:
@@ -100,7 +100,7 @@ def holding(where: Place, folder: str, stop: Callable[[], bool] = lambda: False)
 
 
 def _acquire(where: Place, folder: str, seconds: float, stop: Callable[[], bool]) -> Lease | None:
-    """Return the lease once it is free; None where the share lets several create one file."""
+    """Return the lease once it is free; None if the share cannot create a file exclusively."""
     busy = LockedError(f"{folder.removesuffix('/lease')} is being trained by another machine, as {where.shown} says")
     mine = uuid.uuid4().hex.encode()
     seen: dict[int, bytes | None] = {}
@@ -116,7 +116,7 @@ def _acquire(where: Place, folder: str, seconds: float, stop: Callable[[], bool]
         if is_free:
             created = where.create(f"{folder}/{highest + 1}", mine)
             if created is None:
-                with suppress(ShareError):  # it may have been written, and would look like a holder that is silent
+                with suppress(ShareError):  # it may have been written, and would look like a silent holder
                     where.remove(f"{folder}/{highest + 1}")
                 return None
             if created:
@@ -131,7 +131,7 @@ def _acquire(where: Place, folder: str, seconds: float, stop: Callable[[], bool]
 
 
 def _content(where: Place, name: str) -> bytes | None:
-    """Return what a lease says, None where it is gone; nothing where it is too long to be one."""
+    """Return the content of a lease; None if it is gone, empty if it is too long to be one."""
     try:
         return read(where, name, _MOST_BYTES)
     except DamagedError:
@@ -139,6 +139,6 @@ def _content(where: Place, name: str) -> bytes | None:
 
 
 def _highest(where: Place, folder: str) -> int:
-    """Return the number of the last lease, 0 where there was none."""
+    """Return the number of the last lease, 0 if there is none."""
     names = [name.rpartition("/")[2] for name in where.names(folder) or ()]
     return max((int(name) for name in names if name.isdecimal() and len(name) < 10), default=0)

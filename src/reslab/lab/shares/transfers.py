@@ -1,4 +1,4 @@
-"""What comes from a place: copied up to a length and no further; and why it does not come, in few words."""
+"""Transfers from a place: copying with a length limit, and short reasons for failures."""
 
 import hashlib
 import socket
@@ -14,23 +14,23 @@ PIECE_BYTES = 2**20
 
 
 def copied(pieces: Iterator[bytes], to: BinaryIO, most: int, name: str) -> str:
-    """Copy pieces into `to` and return their SHA-256; raise `DamagedError` where they are longer than `most` bytes.
+    """Copy pieces into `to` and return their SHA-256; raise `DamagedError` if they are longer than `most` bytes.
 
-    What keeps them from being written here is a `ResLabError` that names the file.
+    An error in writing them here becomes a `ResLabError` that names the file.
     """
     digest, length = hashlib.sha256(), 0
     for piece in pieces:
         length += len(piece)
         if length > most:
-            raise DamagedError(f"{name} is longer than the {most:,} bytes that it may have")
+            raise DamagedError(f"{name} is longer than the {most:,} bytes allowed")
         digest.update(piece)
-        with writing(Path(getattr(to, "name", "memory"))):  # an error of this disk's is none of the place's
+        with writing(Path(getattr(to, "name", "memory"))):  # an error of this disk is not the place's
             to.write(piece)
     return digest.hexdigest()
 
 
 def reason(error: BaseException) -> str:
-    """Return why a driver's call failed, for people: what the system said, where the drivers' layers hide it."""
+    """Return why a driver's call failed, for people: the system's own error, even if the driver wrapped it."""
     chain = [error]
     for one in chain:
         inner = (one.__cause__, one.__context__, getattr(one, "reason", None), *one.args)
@@ -39,7 +39,7 @@ def reason(error: BaseException) -> str:
         if isinstance(one, ssl.SSLError):
             return f"its certificate or encryption is not accepted ({one.reason or one})"
         if isinstance(one, socket.gaierror):
-            return f"no machine of this name is known ({one.strerror})"
+            return f"no machine with this name is known ({one.strerror})"
     for one in chain:
         if isinstance(one, TimeoutError):
             return "it does not answer in time"

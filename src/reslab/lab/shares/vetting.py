@@ -1,8 +1,7 @@
-"""What a share hands out, fetched into a folder of its own and checked there before anything of it is used.
+"""Files from a share, fetched into a separate folder and checked there before use.
 
-Nobody vouches for a share: its files may be damaged, lie, or be made to do harm.  Each is read up to the length that
-was announced, must have the SHA-256 that was announced, and has a name that a run's file may have.  That a result is
-true cannot be told from files.
+Shares are not trusted: their files may be damaged, false or malicious.  Each is read only up to its listed length, must
+have its listed SHA-256, and must have a name that a run's file may have.  Files cannot prove that a result is true.
 """
 
 import contextlib
@@ -32,10 +31,10 @@ from reslab.lab.shares.places import Place
 from reslab.recipe import Run
 
 INCOMING = ".incoming"
-"""Folder below the runs into which is fetched."""
+"""Folder below the runs that files are fetched into."""
 _LOCK = ".lock"
 _LOCKED_SECONDS = 60.0
-"""How long a process may take from making its lock there to holding it."""
+"""How long a process may take from creating its lock there to holding it."""
 
 RECORD_BYTES = 64 * 2**20
 WEIGHTS_BYTES = 4 * 2**30
@@ -43,32 +42,32 @@ WEIGHTS_BYTES = 4 * 2**30
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 _LOSSES = ("train_loss", "test_loss")
-"""What an epoch tells that is null where it is not finite."""
+"""Values of an epoch that are null if not finite."""
 _EPOCH_NEEDS = ("iteration", "rate", "train_error", "test_error", *_LOSSES)
-"""What every epoch of a run that has ended tells."""
+"""Values that every epoch of a finished run needs."""
 _RESUMED_NEEDS = ("iteration", "seconds", "images_per_second")
-"""What a training that goes on needs of the epochs before."""
+"""Values that resuming needs from earlier epochs."""
 
 
 _COUNTS = ("num_train", "num_holdout", "num_test", "num_classes")
 
 
 class RefusedError(DamagedError):
-    """What a share handed out is not what it should be; the words say why."""
+    """Files from a share are invalid; the message says why."""
 
 
 @contextmanager
 def vetting(folder: Path) -> Iterator[None]:
-    """Turn whatever is wrong with what was fetched into `folder` into a `RefusedError`.
+    """Turn anything wrong with the files fetched into `folder` into a `RefusedError`.
 
-    A `ShareError` passes, and a `FullDiskError`: with these nothing is wrong with what was fetched.
+    A `ShareError` or `FullDiskError` passes: it does not mean that the files are wrong.
     """
     try:
         yield
     except (ShareError, FullDiskError):
         raise
     except ResLabError as error:
-        words = str(error).partition("; ")[0]  # what is wrong, and not what to do with the folder it is in
+        words = str(error).partition("; ")[0]  # what is wrong, without the remedy for a local folder
         raise RefusedError(words.replace(f"{folder}{os.sep}", "").replace(f"{folder}", "it")) from error
     except (ValueError, RecursionError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
         raise RefusedError("its files are not those of a run") from error
@@ -76,7 +75,7 @@ def vetting(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def incoming(root: Path, name: str) -> Iterator[RunFiles]:
-    """Give a folder of the run's name below the runs, where nothing is taken for a run; removed in the end."""
+    """Yield a temporary folder with the run's name, below the runs where it is not mistaken for one."""
     place = root / INCOMING
     _tidy(place)
     with writing(root):
@@ -88,7 +87,7 @@ def incoming(root: Path, name: str) -> Iterator[RunFiles]:
     try:
         yield RunFiles(folder)
     except FullDiskError as error:
-        if isinstance(error.__cause__, OSError):  # of the folder that stays: the one that was written to is removed
+        if isinstance(error.__cause__, OSError):  # names `root`, as the temporary folder is removed
             raise FullDiskError(f"cannot write to {root}: {unwritten(error.__cause__, '--runs')}") from error
         raise
     finally:
@@ -99,19 +98,19 @@ def incoming(root: Path, name: str) -> Iterator[RunFiles]:
 
 
 def _new_below(place: Path) -> Path:
-    """Make a folder of a name of its own below one that others may be removing, empty as it is."""
+    """Make a folder with a unique name below one that others may be removing while it is empty."""
     while True:
         with contextlib.suppress(FileNotFoundError, FileExistsError):
             place.mkdir(parents=True, exist_ok=True)
             return Path(tempfile.mkdtemp(dir=place))
         if place.exists() and not place.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, "there is a file of this name", str(place))
+            raise NotADirectoryError(errno.ENOTDIR, "there is a file with this name", str(place))
 
 
 def _tidy(place: Path) -> None:
-    """Remove what processes that were killed had fetched, where their locks can be seen: on this machine's disks."""
+    """Remove what killed processes had fetched, if locks work there: on this machine's disks."""
     there = list[Path]()
-    with contextlib.suppress(FileNotFoundError):  # another has just removed it, empty
+    with contextlib.suppress(FileNotFoundError):  # another process has just removed it
         there += () if is_shared(place) else place.iterdir()
     for top in there:
         with contextlib.suppress(OSError, Timeout):
@@ -121,7 +120,7 @@ def _tidy(place: Path) -> None:
 
 
 def listed_in(content: bytes) -> dict[str, Json]:
-    """Return the files that a manifest has, as `entries` does."""
+    """Return the files listed in a manifest, as `entries` does."""
     try:
         values = json.loads(content)
     except (ValueError, RecursionError):
@@ -130,7 +129,7 @@ def listed_in(content: bytes) -> dict[str, Json]:
 
 
 def entries(values: Any, name: str = manifest.NAME, knows: Callable[[str], bool] = manifest.knows) -> dict[str, Json]:
-    """Return the files that a list of this name has, where they are files of a run and none is too long."""
+    """Return the files in a list, whose file is called `name`; raise `DamagedError` unless all are valid."""
     try:
         files = values["files"]
         for file, entry in files.items():
@@ -139,7 +138,7 @@ def entries(values: Any, name: str = manifest.NAME, knows: Callable[[str], bool]
                 raise DamagedError(f"its {name} names {file!r}, which is not a file of a run")
             if type(entry["bytes"]) is not int or not 0 <= entry["bytes"] <= most:
                 raise DamagedError(
-                    f"its {name} says that {file} has {str(entry['bytes'])[:80]} bytes, and at most {most} are read"
+                    f"its {name} says that {file} has {str(entry['bytes'])[:80]} bytes, but at most {most} are read"
                 )
             if not isinstance(entry["sha256"], str) or not _SHA256.fullmatch(entry["sha256"]):
                 raise DamagedError(f"its {name} has {str(entry['sha256'])[:80]!r} for the SHA-256 of {file}")
@@ -156,9 +155,9 @@ def fetch_files(
     *,
     needed: Collection[str] | None = None,
 ) -> None:
-    """Fetch the files of a manifest, each no longer than it says; `name_of` gives the name that one has at the place.
+    """Fetch the listed files, each up to its listed length; `name_of` gives a file's name at the place.
 
-    Raises `DamagedError` where one is not what its manifest says, or is not there and `needed`; by default all are.
+    Raises `DamagedError` if one does not match its entry, or is missing and `needed`; by default, all are needed.
     """
     for file, entry in listed.items():
         target = into / file
@@ -175,13 +174,13 @@ def fetch_files(
 
 
 def ended_run(files: RunFiles, name: str, asked: Run | None = None) -> Run:
-    """Return the run of a name, once all files of one that has ended agree; raise `ResLabError` where they do not.
+    """Return the ended run of a name, after checking that its files agree; raise `ResLabError` if they do not.
 
-    `asked` is the run that is wanted, where that is known: an id may be that of another, too.
+    `asked` is the run wanted, if known: another run may have the same id.
     """
     run = _named(files, name, asked)
     if files.ended() is None:
-        raise DamagedError("it has not ended: it has no result.json, and no failure.json that says that it diverged")
+        raise DamagedError("it has not ended: it has no result.json, and no failure.json that says it diverged")
     files.check_files()
     rows, result = files.metrics(), files.result()
     _check_epochs(rows, _EPOCH_NEEDS if result is not None else ())
@@ -197,7 +196,7 @@ def ended_run(files: RunFiles, name: str, asked: Run | None = None) -> Run:
 
 
 def check_made_later(files: RunFiles, run: RunFiles) -> None:
-    """Raise `ResLabError` where what was fetched into `files` cannot be read, or is of other weights than the run's."""
+    """Raise `ResLabError` if the files fetched into `files` cannot be read, or are of weights other than the run's."""
     found, result = files.diagnostics(), run.result() or {}
     if found is not None and found.get("weights_sha256") != result.get("weights_sha256"):
         raise DamagedError("its diagnostics.json is of other weights")
@@ -205,10 +204,10 @@ def check_made_later(files: RunFiles, run: RunFiles) -> None:
 
 
 def begun_run(files: RunFiles, name: str, asked: Run | None = None) -> Run:
-    """Return the run of a name, once all files of one that goes on agree, as `ended_run` does."""
+    """Return the unfinished run of a name, after checking that its files agree, as `ended_run` does."""
     run = _named(files, name, asked)
     if files.ended() is not None:
-        raise DamagedError("it has ended, and is kept as one that has not")
+        raise DamagedError("it has ended, but is kept as an unfinished run")
     _check_epochs(files.metrics(), _RESUMED_NEEDS)
     if files.has_begun():
         _check_provenance(files, run)
@@ -238,11 +237,11 @@ def _check_numbers(row: Mapping[str, Any]) -> None:
         if type(value) not in (int, float) or abs(value) >= 2**63 or not math.isfinite(value):
             raise DamagedError(f"{key} is {str(value)[:40]!r}, which is not a number")
         if key.endswith("_error") and not 0 <= value <= 100:
-            raise DamagedError(f"{key} is {value}, and not a percentage")
+            raise DamagedError(f"{key} is {value}, which is not a percentage")
 
 
 def _check_provenance(files: RunFiles, run: Run) -> None:
-    """Raise `DamagedError` where a run's provenance is of other images, or lacks what each has."""
+    """Raise `DamagedError` if a run's provenance is of other images, or is incomplete."""
     provenance = files.provenance() or {}
     data = provenance.get("data") or {}
     fingerprint = data.get("fingerprint")

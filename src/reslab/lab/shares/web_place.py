@@ -1,4 +1,4 @@
-"""A place that is a web server: read by `requests`, and not written to."""
+"""A place that is a web server: read with `requests`, never written to."""
 
 import functools
 import importlib.util
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     import requests
 
 _ABSENT = (403, 404, 410)
-"""What web servers say of a file that is not there; object stores say 403 to those who may not list."""
+"""Status codes for a missing file; object stores send 403 to clients who may not list."""
 _TIMEOUT_SECONDS = (10.0, 20.0)
-"""How long a server has to be connected, and may be silent."""
+"""How long connecting may take, and how long a server may be silent."""
 _ANSWER_SECONDS = 60.0
-"""How long it has to begin its answer, all tries together."""
+"""How long a server has to start its answer, over all tries."""
 _SLOW_SECONDS, _SLOW_BYTES = 30.0, 2**15
-"""What comes in so long, at least: a slow line's large file comes, and nobody waits for one byte after the other."""
+"""Minimum number of bytes in this time: enough for large files on a slow line, but not for a server that trickles."""
 
 
 @dataclass(frozen=True)
 class Web:
-    """A web server that hands out files, to be read only."""
+    """A web server that serves files, read only."""
 
     url: str
 
@@ -58,7 +58,7 @@ class Web:
             raise ShareError(f"{self.shown} cannot be reached: {reason(error)}") from error
 
     def _answer(self, address: str) -> "requests.Response":
-        """Return the answer once it has begun, asked for in a thread: a server may send its first lines for ever."""
+        """Return the answer once it has started, requested on a thread: a server may trickle its headers for ever."""
         session = _session()
         asked: Future[requests.Response] = Future()
 
@@ -78,7 +78,7 @@ class Web:
             ) from None
 
     def _pieces(self, answer: "requests.Response") -> Iterator[bytes]:
-        """Yield what comes, as it comes; raise `ShareError` where that is too little."""
+        """Yield the content as it arrives; raise `ShareError` if it arrives too slowly."""
         since, got = time.monotonic(), 0
         while piece := answer.raw.read1(PIECE_BYTES, decode_content=True):
             yield piece
@@ -89,16 +89,16 @@ class Web:
                 since, got = time.monotonic(), 0
 
     def holds(self, name: str, num_bytes: int, sha256: str) -> bool:
-        """See `Place.holds`; who cannot mend a file need not ask."""
+        """See `Place.holds`; always refused, as a file here cannot be repaired."""
         raise self.refusal
 
     @property
     def is_read_only(self) -> bool:
-        """See `Place.is_read_only`: web servers take nothing."""
+        """See `Place.is_read_only`: web servers always are."""
         return True
 
     def names(self, under: str = "") -> list[str] | None:
-        """See `Place.names`: web servers do not list."""
+        """See `Place.names`: web servers cannot list."""
         return None
 
     def write(self, name: str, content: bytes | Path) -> None:
@@ -115,12 +115,12 @@ class Web:
 
     @property
     def refusal(self) -> ShareError:
-        """What is said to those who want to write."""
+        """The error for any attempt to write."""
         return ShareError(f"{self.shown} is a web server, which is read only; push to the folder or bucket behind it")
 
 
 def _check_requests() -> None:
-    """Raise `ShareError` where the library that reads from web servers is missing, as on a bare node."""
+    """Raise `ShareError` if the library that reads from web servers is missing, as on a bare node."""
     if importlib.util.find_spec("requests") is None:
         raise ShareError("shares on web servers need requests: pip install requests")
 
@@ -131,7 +131,7 @@ def _sessions() -> threading.local:
 
 
 def _session() -> "requests.Session":
-    """Return this thread's session: its connections are used again, and what fails for a moment is tried again."""
+    """Return this thread's session: it reuses connections, and retries transient failures."""
     import requests
     from requests.adapters import HTTPAdapter
     from urllib3.util import Retry
