@@ -48,7 +48,7 @@ def test_six_runs_survive_a_preemption_and_a_dead_node(cluster: Cluster, tmp_pat
     wait_for(lambda: sum(bool(files.metrics()) for files in begun) >= 4)
 
     cluster.run("sbatch", "-p", "high", "-w", "n1", "--exclusive", "-o", "/dev/null", "--wrap", "sleep 1")
-    wait_for(lambda: any("queued again" in event.get("words", "") for event in events))
+    wait_for(lambda: any("requeued" in event.get("words", "") for event in events))
 
     wait_for(lambda: "n2" in cluster.run("squeue", "-h", "-t", "R", "-o", "%N"))
     cluster.kill_node("n2")

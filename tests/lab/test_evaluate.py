@@ -186,7 +186,7 @@ def test_the_data_set_follows_from_the_classes(tmp_path: Path, elsewhere: Path) 
     ]
     with pytest.raises(ResLabError, match="are for 7 classes: give their data set with --dataset"):
         asked(7)
-    with pytest.raises(DataError, match="cifar10 is the default for 10 classes; --dataset says another"):
+    with pytest.raises(DataError, match="cifar10 is the default for 10 classes; --dataset chooses another"):
         evaluate_weights(elsewhere, Given(), data_root=tmp_path)
 
 
@@ -238,7 +238,7 @@ def test_candidates_that_are_not_told_apart_are_said(found: Evaluated) -> None:
     best, near, far = (measured(right(share), found, f"--way {share}") for share in (920, 915, 800))
     assert not list(undecided([best, far]))
     (words,) = undecided([best, near, far])
-    assert "--way 920 (8.00%), is not told apart from --way 915 (8.50%)" in words
+    assert "--way 920 (8.00%), cannot be distinguished from --way 915 (8.50%)" in words
     assert "800" not in words
 
 
@@ -397,5 +397,5 @@ def test_weights_are_measured_on_images_of_the_user_s_own(tmp_path: Path, monkey
     shutil.rmtree(tmp_path / "data")
     with pytest.raises(DataError, match=r"the images \w{16} of load \(c10.py\) are not kept"):
         evaluate_weights(folder / "weights.safetensors", Given())
-    with pytest.raises(DataError, match="nothing but a run tells which are meant"):
+    with pytest.raises(DataError, match="only a run says which ones"):
         evaluate_weights(alone, Given(dataset="arrays"))

@@ -98,7 +98,7 @@ def test_a_controller_that_is_silent_for_a_while_is_waited_for(
     ("log", "why"),
     [
         ("echo 'job.sh: line 9: python: not found'", "0.log: job.sh: line 9: python: not found"),
-        ("rm -f $(dirname $2)/0.log", "as where a job is cancelled (sacct -j 42 says more)"),
+        ("rm -f $(dirname $2)/0.log", "as when a job is cancelled (sacct -j 42 says more)"),
     ],
 )
 def test_a_task_that_never_begins_its_run_has_failed(
@@ -110,7 +110,7 @@ def test_a_task_that_never_begins_its_run_has_failed(
     files = run_files(tmp_path / "runs", RUNS[0])
     assert files.status() == "failed"
     message = (files.failure() or {})["message"]
-    assert message.startswith("task 0 of Slurm job 42 left the queue before it began its run; ")
+    assert message.startswith("task 0 of Slurm job 42 left the queue before it started its run; ")
     assert message.endswith(why)
     assert events[-1] == {"event": "settled", "run": RUNS[0].id, "exit_code": 1, "message": message}
 
@@ -164,13 +164,13 @@ def test_a_task_that_never_begins_on_a_node_of_its_own_has_failed(
     root, where, events = tmp_path / "runs", Folder(tmp_path / "share"), list[Event]()
     assert slurm.launch(root, RUNS[:1], on_event=events.append, where=where)
     message = (run_files(root, RUNS[0]).failure() or {})["message"]
-    assert message.endswith("left the queue before it began its run; its node keeps /tmp/reslab-42_0.log")
+    assert message.endswith("left the queue before it started its run; its node keeps /tmp/reslab-42_0.log")
     assert events == [{"event": "settled", "run": RUNS[0].id, "exit_code": 1, "message": message}]
 
 
 def test_an_answer_of_sbatch_that_is_no_job_is_told(tmp_path: Path, commands: Callable[..., None]) -> None:
     commands(sbatch="echo queued by the portal", squeue=NOTHING_QUEUED)
-    with pytest.raises(ResLabError, match="not answer with the number of a job but with 'queued by the portal'"):
+    with pytest.raises(ResLabError, match="not answer with a job number but with 'queued by the portal'"):
         slurm.launch(tmp_path / "runs", RUNS)
 
 

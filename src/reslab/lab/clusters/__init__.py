@@ -1,1 +1,1 @@
-"""Training on a cluster: Slurm and Ray, followed by what their tasks write."""
+"""Training on a cluster: Slurm and Ray, followed through what their tasks write."""

@@ -1,4 +1,4 @@
-"""Runs that train elsewhere, followed by what their tasks write beside the runs: a file of events for each task."""
+"""Runs that train elsewhere, followed through the events that each task writes to a file beside the runs."""
 
 import contextlib
 import json
@@ -15,10 +15,10 @@ Event = dict[str, Any]
 
 @dataclass
 class Tasks:
-    """Tasks by number, and how far what they report has been read."""
+    """Tasks by number, and how far their reports have been read."""
 
     place: Path
-    """Folder of what they write."""
+    """Folder of their files."""
     runs: dict[int, Run]
     """Run of each task."""
     read: dict[int, int] = field(default_factory=dict)
@@ -27,13 +27,13 @@ class Tasks:
     """Start events among the skipped lines, to be replayed to a new follower."""
 
     def events_of(self, task: int) -> Path:
-        """Return the file that a task reports to, a line of JSON for each event."""
+        """Return the file that a task reports to, one line of JSON per event."""
         return self.place / f"{task}.events"
 
     def events(self, kind: str = "") -> Iterator[Event]:
-        """Yield what was reported since the last call, after how those began that are followed again.
+        """Yield the events since the last call, after the start events that `skip` kept.
 
-        With a `kind` only lines that name it are read, which may be few of millions.
+        With `kind`, only lines that contain it are parsed, which may be few of millions.
         """
         yield from self.begun
         self.begun = []
@@ -55,18 +55,18 @@ class Tasks:
                         yield {**event, "run": run.id}
 
     def skip(self) -> None:
-        """Count what was reported until now as read, but for how each run began last."""
+        """Mark all reports so far as read, except for each run's last start event."""
         begun = {event["run"]: event for event in self.events("start") if event["event"] == "start"}
         self.begun = list(begun.values())
 
 
 def environment() -> dict[str, str]:
-    """Return the environment that a task needs from here: where a source checkout is found."""
+    """Return the environment variables that a task needs from here: the path of a source checkout."""
     return {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
 
 
 def hand_on(all_tasks: Sequence[Tasks], on_event: Callable[[Event], None]) -> bool:
-    """Hand on what is new; return whether a task has left a run, whatever its end."""
+    """Pass on new events; return whether a task has settled a run, whatever its end."""
     left = False
     for tasks in all_tasks:
         for event in tasks.events():

@@ -1,7 +1,7 @@
-"""Many runs on a Ray cluster: a task trains what a worker does here, and is tried elsewhere when its node is lost.
+"""Many runs on a Ray cluster: a task does what a worker does here, and is retried elsewhere when its node is lost.
 
-Scheduling, retries and the health of nodes are Ray's; an actor carries what the tasks report, and the wish to stop.
-The nodes need ResLab, and either the folder of the runs or a share that takes what they train (`Settings.push`).
+Ray does the scheduling, retries and health checks of nodes; an actor carries the tasks' reports and the request to
+stop.  The nodes need ResLab, and either the folder of the runs or a share that they can push to (`Settings.push`).
 """
 
 import contextlib
@@ -32,15 +32,15 @@ from reslab.lab.stopping import StopRequest
 from reslab.recipe import Run
 
 TRIES = 10
-"""How often a task is tried again because its node was lost."""
+"""How often a task is retried because its node was lost."""
 LOST_SECONDS = 300.0
-"""How long a task waits for the runs of a node that was lost."""
+"""How long a task waits for a lost node to release its runs."""
 MAIL_SECONDS = 0.5
 """Time between two messages of a task."""
 SEND_SECONDS = 60.0
-"""How long a task that is over waits for a message under way."""
+"""How long a finished task waits for a message in progress."""
 ROOM = 1.25
-"""Memory that is asked for, in terms of the most that a run in the folder has held."""
+"""Requested memory, relative to the peak of any run in the folder."""
 
 
 def launch(
@@ -56,10 +56,10 @@ def launch(
 ) -> bool:
     """Train runs on a cluster, `runs_each` side by side in a task; return whether all were tried.
 
-    At most `at_a_time` tasks run at once; None leaves that to Ray, which runs as many as there is room for.
-    `address` is that of a cluster, as in ray://host:10001, host:6379 or auto; by default the one that this process has
-    joined, or a new one on this machine.  On `stop()` every run at hand is checkpointed and left.  Raises `ResLabError`
-    where there is no Ray or no cluster.
+    At most `at_a_time` tasks run at once; with None, Ray runs as many as there is room for.  `address` is that of a
+    cluster, such as ray://host:10001, host:6379 or auto; by default, the one that this process has joined, or a new one
+    on this machine.  On `stop()` every current run is checkpointed and left.  Raises `ResLabError` if there is no Ray
+    or no cluster.
     """
     with joined(address) as ray:
         return _launch(ray, root, runs, runs_each, at_a_time, settings, on_event, stop)
@@ -67,9 +67,9 @@ def launch(
 
 @contextlib.contextmanager
 def joined(address: str | None = None) -> Iterator[Any]:
-    """Join a cluster while this lasts, unless this process has joined one; give Ray.
+    """Join a cluster within this, unless this process has already joined one; yield the `ray` module.
 
-    Raises `ResLabError` where there is no Ray, or no cluster at this address (see `launch`).
+    Raises `ResLabError` if there is no Ray, or no cluster at this address (see `launch`).
     """
     ray = _ray()
     if ray.is_initialized():
@@ -101,7 +101,7 @@ def _launch(
     by_id = {run.id: run for run in runs}
 
     def refused(brought: Sequence[Event]) -> list[Event]:
-        """Return what the tasks have not told: what they have sent is of no use."""
+        """Return the events that tasks cannot report: that what they sent was refused."""
         return [event for event in brought if event.get("exit_code") == RefusedError.exit_code]
 
     def hand_on(events: Sequence[Event]) -> None:
@@ -142,7 +142,7 @@ def _launch(
 
 
 class _Mail:
-    """What tasks report, kept until the launcher takes it, and whether they are to stop."""
+    """The tasks' reports, kept until the launcher takes them, and whether the tasks should stop."""
 
     def __init__(self) -> None:
         self._events: list[Event] = []
@@ -161,7 +161,7 @@ class _Mail:
 
 
 def _mail(ray: Any) -> Any:
-    """Start the actor on the node of the launcher, which no other node takes along."""
+    """Start the actor on the launcher's node, so that losing another node does not end it."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
@@ -169,7 +169,7 @@ def _mail(ray: Any) -> Any:
 
 
 def _train(root: str | None, names: Sequence[str], settings: Settings, mail: Any, side_by_side: int) -> None:
-    """Train some runs on a node, below the folder of the launcher or, without one, in a folder of the node's."""
+    """Train runs on a node, below the launcher's folder `root` or, if it is None, in a temporary folder there."""
     from reslab.lab.execute import work
 
     stop = StopRequest()
@@ -182,29 +182,29 @@ def _train(root: str | None, names: Sequence[str], settings: Settings, mail: Any
                 write(line)
 
             work([str(scratch / name) for name in names], settings, stop, side_by_side, note)
-            if ShareError.exit_code not in codes:  # else it has what could not be sent
+            if ShareError.exit_code not in codes:  # else the folder has what could not be sent
                 shutil.rmtree(scratch, ignore_errors=True)
             return
         left, end = [str(Path(root) / name) for name in names], time.monotonic() + LOST_SECONDS
         while left and time.monotonic() < end:
             work(left, settings, stop, side_by_side, write)
-            # A node that was lost may hold its runs for a moment longer.
+            # A lost node may hold its runs for a moment longer.
             left = [folder for folder in left if not stop() and RunFiles(Path(folder)).status() == "running"]
             time.sleep(2.0 if left else 0.0)
 
 
 @contextlib.contextmanager
 def _reporting(mail: Any, stop: StopRequest) -> Iterator[Callable[[str], object]]:
-    """Give what takes lines of events to the launcher, a few times a second; hears the wish to stop in return."""
+    """Yield a function that sends lines of events to the launcher every `MAIL_SECONDS`; stop if it says so."""
     import ray
 
-    events: list[Event] = []  # appended to by the one who writes, while a thread sends
+    events: list[Event] = []  # the writer appends while a thread sends
 
     def write(line: str) -> None:
         event = json.loads(line)
         if "folder" in event:
             event.setdefault("run", RunFiles(Path(event["folder"])).name)
-        if "run" in event:  # else it tells a launcher about this process, which is Ray's
+        if "run" in event:  # else it is about this process, which Ray manages
             events.append(event)
 
     def send() -> bool:
@@ -229,10 +229,10 @@ def _without_superseded(events: Sequence[Event]) -> list[Event]:
 
 
 def _needs(root: Path, settings: Settings, cluster: Mapping[str, float], most: float = math.inf) -> dict[str, Any]:
-    """Return what a task asks of its node: a processor, a card where the runs train on one, and measured memory.
+    """Return what a task requests from its node: CPUs, and a GPU if the runs train on one, or else measured memory.
 
-    A task that asks for no card sees none, so `auto` asks for one where the cluster has any.  More memory than the
-    `most` bytes of a node would be waited for without end.
+    A task that requests no GPU sees none, so `auto` requests one if the cluster has any.  A request for more memory
+    than the `most` bytes of a node would wait for ever.
     """
     needs: dict[str, Any] = {"num_cpus": settings.threads or 1}
     if settings.device.startswith("cuda") or (settings.device == "auto" and cluster.get("GPU")):
@@ -241,15 +241,15 @@ def _needs(root: Path, settings: Settings, cluster: Mapping[str, float], most: f
 
 
 def _largest(ray: Any) -> float:
-    """Return the memory of the node that has most of it, in bytes."""
+    """Return the memory of the node with the most, in bytes."""
     return max((node["Resources"].get("memory", 0.0) for node in ray.nodes() if node["Alive"]), default=math.inf)
 
 
 def _most_memory(root: Path) -> int:
-    """Return the most bytes that a run below `root` has held in a machine's memory, 0 where nothing is known."""
+    """Return the peak memory in bytes of any run below `root` on a CPU, 0 if unknown."""
     most = 0
     for files in find_runs(root):
-        with contextlib.suppress(ResLabError):  # what cannot be read is told of where it is asked for
+        with contextlib.suppress(ResLabError):  # an unreadable run is reported when it is requested
             rows = files.metrics()
             if rows and files.last_attempt().get("device", "cpu") == "cpu":
                 most = max(most, rows[-1].get("peak_memory_bytes") or 0)
@@ -257,7 +257,7 @@ def _most_memory(root: Path) -> int:
 
 
 def _bury(ray: Any, one: Any, all_files: Sequence[RunFiles]) -> None:
-    """Note the end of a task; runs that went with it for good have a failure to show."""
+    """Note the end of a task; record a failure of the runs lost with it."""
     try:
         ray.get(one)
     except Exception as error:
@@ -280,7 +280,7 @@ def _join(ray: Any, address: str | None) -> None:
 
 
 def _default_address() -> str | None:
-    """Return "local", for a new cluster, where the one that Ray would join is gone: it would be waited for in vain."""
+    """Return "local", for a new cluster, if the one that Ray would join is gone, so as not to wait for it in vain."""
     noted = Path(os.environ.get("RAY_TMPDIR", "/tmp")) / "ray" / "ray_current_cluster"
     if os.environ.get("RAY_ADDRESS") or not noted.exists():
         return None

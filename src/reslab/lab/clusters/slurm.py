@@ -1,18 +1,18 @@
-"""Many runs on a Slurm cluster: an array job whose tasks do what a worker does here, followed by the files they write.
+"""Many runs on a Slurm cluster: an array job whose tasks do what a worker does here, followed through their files.
 
     runs/slurm/20261128T101500-4242/
-      job.sh          the script that was submitted
-      folders.txt     folder of a run for each task, in order
-      job             Slurm's number of the array
-      17.events       what task 17 reports, a line of JSON each; a task that is queued again appends
-      17.log          what it prints besides
+      job.sh          the submitted script
+      folders.txt     each task's run folder, in order
+      job             Slurm's job number of the array
+      17.events       events of task 17, one line of JSON each; a requeued task appends
+      17.log          its other output
 
-Where the nodes do not see this folder, they work by a share (`where`): the script has the names of the runs, the tasks
-train them in folders of their nodes, and what the share has of them is followed.
+If the nodes do not see this folder, they use a share (`where`): the script has the names of the runs, the tasks train
+them in local folders of their nodes, and progress is followed on the share.
 
-A task that is asked to stop, because its time is nearly over or another job needs the node, writes a checkpoint and is
-queued again.  One whose node died is queued again by Slurm.  Whoever submitted may leave: the same command later
-follows what is queued, and submits what is left.
+A task that is told to stop, because its time is nearly over or another job needs the node, writes a checkpoint and is
+requeued.  Slurm requeues a task whose node died.  The submitting command may exit: repeated later, it follows what is
+queued, and submits the rest.
 """
 
 import os
@@ -38,20 +38,20 @@ from reslab.recipe import Run
 FOLDER = "slurm"
 POLL_SECONDS = 1.0
 TASKS_A_POLL = 1000
-"""Tasks whose files are looked at in a second; of more, each is looked at more rarely."""
+"""Tasks whose files are polled every second; with more tasks, polling is slower."""
 ASK_SECONDS = 10.0
-"""Time between two questions to Slurm; the files are looked at more often."""
+"""Time between queries to Slurm; the files are polled more often."""
 SILENCE_SECONDS = 1800.0
-"""Time for which a controller that has answered may be silent, as while it restarts; the jobs go on meanwhile."""
+"""How long a controller that has answered before may be silent, as when it restarts; the jobs continue meanwhile."""
 LAST_LINES = 5
-"""Lines of a task's log that are told where it did not begin its run."""
+"""Lines of a task's log in the message that it was lost."""
 
 _NO_CONTROLLER = re.compile(
     "contact slurm controller|resolve_ctls|configuration source|process configuration|config file|Connection refused|"
     "Socket timed out|Unable to connect",
     re.IGNORECASE,
 )
-"""What Slurm's commands say where they reach no controller, or do not know which."""
+"""Words of Slurm's commands when they cannot reach a controller, or do not know one."""
 
 
 @dataclass
@@ -74,11 +74,11 @@ def launch(
     where: Place | None = None,
     at_a_time: int | None = None,
 ) -> bool:
-    """Submit what is not queued yet, follow all of it, and return whether all has left the queue.
+    """Submit the runs that are not queued yet, follow all of them, and return whether all have left the queue.
 
     `options` are sbatch's, without dashes, as in partition=gpu; `at_a_time` limits the tasks that run at once.
     `stop()` ends the following, not the jobs.  With a share (`where`) the nodes need not see the folder of the runs;
-    the `arguments` then say to push there.  Raises `ResLabError` where there is no Slurm, or it takes no job.
+    the `arguments` must then include pushing there.  Raises `ResLabError` if there is no Slurm, or it rejects a job.
     """
     most = check(options)
     jobs: list[Job] = []
@@ -105,17 +105,17 @@ def launch(
     if _follow(root, jobs, on_event, stop, None if where is None else Followed(where, root)):
         return True
     numbers = " ".join(job.number for job in jobs)
-    tell(f"no longer followed; the jobs go on, and the same command follows them again (scancel {numbers} stops them)")
+    tell(f"no longer followed; the jobs continue, and the same command follows them (scancel {numbers} stops them)")
     return False
 
 
 def check(options: Sequence[str] = ()) -> int:
-    """Return the most tasks that an array may have here.
+    """Return the maximum number of tasks in an array here.
 
-    Raises `ResLabError` where there is no Slurm, no controller answers, or an option cannot be taken.
+    Raises `ResLabError` if there is no Slurm, no controller answers, or an option is not allowed.
     """
     if shutil.which("sbatch") is None:
-        raise ResLabError("there is no sbatch here; give this command where you submit Slurm jobs")
+        raise ResLabError("there is no sbatch here; run this command where you submit Slurm jobs")
     check_options(options)
     found = re.search(r"MaxArraySize\s*=\s*(\d+)", _slurm("scontrol", "show", "config"))
     return max(1, int(found[1]) - 1) if found else 1000
@@ -131,7 +131,7 @@ def submit(
     apart: bool = False,
     at_a_time: int | None = None,
 ) -> Job:
-    """Submit runs whose folders are there as one array job and return it."""
+    """Submit runs, whose folders exist, as one array job and return it."""
     if not apart:
         check_place(root.absolute())
     folders = [run_files(root, run) for run in runs]
@@ -145,7 +145,7 @@ def submit(
     number = answer.partition(";")[0].strip()
     if not number.isdecimal():
         raise ResLabError(
-            f"sbatch did not answer with the number of a job but with {answer.strip()[:200]!r}; if squeue lists the "
+            f"sbatch did not answer with a job number but with {answer.strip()[:200]!r}; if squeue lists the "
             "job, cancel it (scancel)"
         )
     with writing(place):
@@ -160,11 +160,11 @@ def _follow(
     stop: Callable[[], bool],
     followed: Followed | None,
 ) -> bool:
-    """Hand on what the tasks report until none of them is queued; return False where `stop` came first."""
+    """Pass on what the tasks report until none of them is queued; return False if `stop` came first."""
 
     def told(event: Event) -> None:
         stopped = event["event"] == "end" and event.get("status") == "interrupted"
-        again = {"event": "remark", "words": "stopped with a checkpoint; queued again"}
+        again = {"event": "remark", "words": "stopped with a checkpoint; requeued"}
         on_event({**again, "run": event["run"]} if stopped else event)
 
     asked, answered = -ASK_SECONDS, time.monotonic()
@@ -195,7 +195,7 @@ def _follow(
 
 
 def _lost(jobs: Sequence[Job], root: Path, followed: Followed | None) -> Iterator[Event]:
-    """Note that runs failed whose tasks left the queue without a word, and yield what is to be told."""
+    """Record the failure of runs whose tasks left the queue without reporting an end, and yield the events."""
     last = {run: (job, task) for job in jobs for task, run in job.runs.items()}
     for run, (job, task) in last.items():
         files, events = run_files(root, run), job.events_of(task)
@@ -203,7 +203,7 @@ def _lost(jobs: Sequence[Job], root: Path, followed: Followed | None) -> Iterato
         has_begun = events.exists() and events.stat().st_size if followed is None else followed.has_begun(run)
         if status not in ("pending", "interrupted", "failed") or (has_begun and status == "failed"):
             continue
-        before = "its run ended" if has_begun else "it began its run"
+        before = "its run ended" if has_begun else "it started its run"
         message = f"task {task} of Slurm job {job.number} left the queue before {before}; "
         message += _last_words(job, task) if followed is None else f"its node keeps {log_apart(job.number, task)}"
         ending.lost(files, message)
@@ -215,7 +215,7 @@ def _last_words(job: Job, task: int) -> str:
     try:
         last = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     except OSError:
-        return f"there is no {log}, as where a job is cancelled (sacct -j {job.number} says more)"
+        return f"there is no {log}, as when a job is cancelled (sacct -j {job.number} says more)"
     return f"the end of {log}: {' | '.join(last[-LAST_LINES:]) or 'it is empty'}"
 
 
@@ -232,7 +232,7 @@ def _gone(
 
 
 def _queued(job: Job) -> dict[int, str]:
-    """Return the states of a job's tasks that wait or run; Slurm forgets a job some minutes after its end."""
+    """Return the states of a job's waiting and running tasks; Slurm forgets a job some minutes after its end."""
     try:
         answer = _slurm("squeue", "--noheader", "--array", "--jobs", job.number, "--format", "%K %T")
     except ResLabError as error:
@@ -270,14 +270,14 @@ def _last_line(words: str) -> str:
 
 
 def _slurm(*command: str) -> str:
-    """Return what one of Slurm's commands prints; raise `ResLabError` with its own words where it fails."""
+    """Return the output of one of Slurm's commands; raise `ResLabError` with its message if it fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ResLabError(f"{command[0]} does not answer: {error}") from None
     if done.returncode and _NO_CONTROLLER.search(done.stderr):
         raise ResLabError(
-            f"no Slurm controller answers here ({_last_line(done.stderr)}); give this "
+            f"no Slurm controller answers here ({_last_line(done.stderr)}); run this "
             "command where sinfo lists the cluster's partitions"
         )
     if done.returncode:

@@ -11,7 +11,7 @@ from reslab.lab.clusters.following import environment
 from reslab.lab.stopping import INTERRUPTED
 
 WARNING_SECONDS = 90
-"""How long before a task's time is over it is asked to stop."""
+"""How long before the end of its time a task is told to stop."""
 
 _OPTION = re.compile(r"[A-Za-z][A-Za-z0-9-]*(=[^\n]*)?")
 _OURS = ("array", "output", "error", "open-mode", "requeue", "no-requeue", "parsable", "wrap")
@@ -36,14 +36,14 @@ done
 fi
 exit "$code"
 """
-"""What a task does: train a run, hand on the request to stop, and have itself queued again where it was stopped."""
+"""What a task does: train a run, pass on the request to stop, and requeue itself if stopped."""
 
 BEGIN = """\
 cd {cwd} || exit 1
 [ -s {here}/job ] || {{ echo "$SLURM_ARRAY_JOB_ID" > {here}/job.$$ && mv {here}/job.$$ {here}/job; }}
 folder=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" {here}/folders.txt)
 events={here}/$SLURM_ARRAY_TASK_ID.events"""
-"""How a task begins whose node sees the folder of the runs."""
+"""The start of a task whose node sees the folder of the runs."""
 
 BEGIN_APART = """\
 runs=$(mktemp -d "${{TMPDIR:-/tmp}}/reslab-XXXXXX") || exit 1
@@ -52,18 +52,18 @@ folder="$runs/$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" << 'RUNS'
 RUNS
 )"
 events=/dev/stdout"""
-"""How a task begins whose node sees nothing but a share."""
+"""The start of a task whose node sees only a share."""
 
 END_APART = f'[ "$code" -eq {ShareError.exit_code} ] || rm -rf "$runs"  # it has what could not be sent\n'
 
 
 def log_apart(job: str, task: int | str) -> str:
-    """Return the file with what a task prints on a node that sees nothing but a share."""
+    """Return the file with a task's output on a node that sees only a share."""
     return f"/tmp/reslab-{job}_{task}.log"
 
 
 def check_options(options: Sequence[str]) -> None:
-    """Raise `ResLabError` where an option is none of sbatch's, or one that is ours to set."""
+    """Raise `ResLabError` if an option does not look like one of sbatch's, or is one that ResLab sets."""
     for option in options:
         key = option.partition("=")[0]
         if not _OPTION.fullmatch(option):
@@ -76,7 +76,7 @@ def check_options(options: Sequence[str]) -> None:
 
 
 def check_place(folder: Path) -> None:
-    """Raise `ResLabError` where a folder's name has a character that no directive of sbatch can hold."""
+    """Raise `ResLabError` if a folder's name has a character that sbatch's directives cannot hold."""
     if any(character in str(folder) for character in '\n\r"\\'):
         raise ResLabError(
             f"sbatch cannot write into {str(folder)!r}: choose a folder without line breaks, quotes and backslashes"
@@ -92,9 +92,9 @@ def script(
     names: Sequence[str] | None = None,
     at_a_time: int | None = None,
 ) -> str:
-    """Return the script of an array of so many tasks, of which Slurm runs `at_a_time`, or all it has room for.
+    """Return the script of an array of `num_tasks`, of which Slurm runs `at_a_time`, or as many as it has room for.
 
-    With the `names` of their runs, it needs no file from here.
+    With the `names` of the runs, the script needs no files from here.
     """
     chosen = {
         "job-name": name,

@@ -1,1 +1,1 @@
-"""How fast this machine trains: measured, remembered, and beside a standard loop."""
+"""How fast this machine trains: measured, remembered, and compared with a standard loop."""

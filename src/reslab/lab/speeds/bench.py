@@ -1,4 +1,4 @@
-"""How fast this machine trains, beside the textbook's way on the same machine and the machine's own ceiling."""
+"""How fast this machine trains, compared with the textbook's training loop and the machine's peak rate."""
 
 import os
 import statistics
@@ -22,21 +22,21 @@ from reslab.training import hardware, process_settings
 
 EPOCH_IMAGES = 50_000
 WAITING_BATCHES, PAUSE_SECONDS = 4, 1.0
-"""Batches that two loader workers keep ready, and the time that they take to make them."""
+"""Batches that two loader workers keep ready, and the time they take to make them."""
 PASSES = 3
 """Work of a training step in forward passes: the backward pass multiplies twice as much."""
 STEPS = {"cpu": 1, "cuda": 16, "mps": 1}
-"""As many times the textbook's steps are ours that are timed at once: on a card few of them take no time to measure."""
+"""Our steps per timing, as a multiple of the textbook's: on a GPU, too few of ours would be too short to time."""
 MATRIX = {"cpu": 2048, "cuda": 8192, "mps": 4096}
 """Size of the square matrices whose product measures the ceiling."""
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """One network's speed in images a second, from uint8 pixels to updated weights; medians over the rounds.
+    """One network's speed in images per second, from uint8 pixels to updated weights; medians over the rounds.
 
-    `ratio` is the median of the rounds' ratios to the textbook's, `share` the arithmetic done as a share of the
-    measured rate of matrix products in that precision.
+    `ratio` is the median over the rounds of the ratio to the textbook's speed, `share` the arithmetic rate as a share
+    of the measured rate of matrix products in that precision.
     """
 
     depth: int
@@ -72,9 +72,9 @@ def bench(
     num_steps: int = 16,
     on_progress: Callable[[str], object] = lambda _: None,
 ) -> Iterator[Speed]:
-    """Measure each combination: in each round our steps and the textbook's in turn, `num_steps` of the latter.
+    """Measure each combination: each round times our steps, then `num_steps` of the textbook's.
 
-    Ours runs in this process, set up as a worker is; the textbook's in one of its own, as its users run it.
+    Ours run in this process, set up like a worker; the textbook's in a separate one, as its users run it.
     """
     with process_settings.deterministic(), process_settings.keeping_freed_memory():
         images = noise()
@@ -94,7 +94,7 @@ def bench(
 
 
 def matrix_rate(device: torch.device, precision: str) -> float:
-    """Return the rate of a large matrix product in floating-point operations a second; the best of five."""
+    """Return the rate of a large matrix product in floating-point operations per second; the best of five."""
     size = MATRIX[device.type]
     dtype = torch.bfloat16 if hardware.evaluating_precision(device, precision) == "bf16" else torch.float32
     one, two = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
@@ -124,8 +124,8 @@ def _compare(
         mine = _timed(ours, our_steps, device) / our_steps
         textbook(WAITING_BATCHES)  # uses up what its workers have made in the meantime
         pairs.append((mine, textbook(num_steps) / num_steps))
-        time.sleep(PAUSE_SECONDS)  # lets them make it again, so that they do not take our step's time
-        # The ceiling is the best product of all rounds: the machine may have been busy at any one of them.
+        time.sleep(PAUSE_SECONDS)  # lets them refill, so that they do not slow down our steps
+        # The ceiling is the best product of all rounds: the machine may have been busy during any one of them.
         ceilings[recipe.precision] = max(ceilings[recipe.precision], matrix_rate(device, recipe.precision))
     rate = recipe.batch_size / statistics.median(mine for mine, _ in pairs)
     network = build_network(recipe, 10, 0)

@@ -1,10 +1,10 @@
-"""How fast this machine trains, by processes that train side by side: measured once and remembered.
+"""How fast this machine trains with several processes side by side: measured once and remembered.
 
-It serves the choice of how many runs train at a time, the estimates where no run of that precision is there to tell the
-speed, and what `reslab bench` says of runs side by side and of studies.  Bench measures anew; its table beside the
-textbook's way is a measurement of its own (`reslab.lab.speeds.bench`).  What is measured is kept in the user's cache
-until the device, the number of cores, torch, the kernels or ResLab's version change.  Imports no torch, so that a
-command whose runs train elsewhere starts without it.
+Used to choose how many runs train at a time, to estimate times if no run of that precision has measured a speed, and
+for what `reslab bench` says about runs side by side and studies.  Bench measures again; its comparison with the
+textbook is a separate measurement (`reslab.lab.speeds.bench`).  Results stay in the user's cache until the device, the
+number of cores, torch, the kernels or ResLab's version change.  Does not import torch, so that commands whose runs
+train elsewhere start without it.
 """
 
 import contextlib
@@ -25,10 +25,10 @@ MOST_SIDE_BY_SIDE = 16
 
 
 def work_per_second(device: str, precision: str, jobs: int, *, again: bool = False) -> float:
-    """Return the speed of one of `jobs` processes that train ResNet-20 side by side, in the planner's work.
+    """Return the speed of one of `jobs` runs that train ResNet-20 side by side, in the planner's work per second.
 
-    Takes some seconds the first time, and whenever `again` is asked for.  What is measured on a busy machine without
-    being asked for is not remembered.
+    Takes a few seconds the first time, and with `again`.  Without `again`, a measurement on a busy machine is not
+    remembered.
     """
     path = _memory(device, precision, jobs)
     speed = None if again else _remembered(path)
@@ -36,21 +36,21 @@ def work_per_second(device: str, precision: str, jobs: int, *, again: bool = Fal
         keep = again or not host.is_busy()
         speed = _side_by_side(device, precision, jobs)
         if keep and path is not None:
-            with contextlib.suppress(OSError):  # a cache that cannot be written is no reason to stop
+            with contextlib.suppress(OSError):  # an unwritable cache is no reason to stop
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_json(path, {_SPEED: speed})
     return speed
 
 
 def is_measured(device: str, precision: str, jobs: int) -> bool:
-    """Return whether `work_per_second` is remembered, so that it need not measure."""
+    """Return whether `work_per_second` is remembered, so need not be measured."""
     return _remembered(_memory(device, precision, jobs)) is not None
 
 
 def best_jobs(device: str, precision: str, most: int) -> int:
-    """Return how many runs at a time, at most `most`, train the most images in all.
+    """Return how many runs at a time, at most `most`, train the most images in total.
 
-    Measured where not known; on a busy machine, where that would tell nothing, it is the most that it could be.
+    Measures unknown speeds; on a busy machine, where that would be meaningless, returns the largest choice instead.
     """
     choices = [jobs for jobs in candidates(device) if jobs <= most]
     if len(choices) < 2:
@@ -61,7 +61,7 @@ def best_jobs(device: str, precision: str, most: int) -> int:
 
 
 def candidates(device: str) -> tuple[int, ...]:
-    """Return the numbers of runs at a time worth comparing: one, half the cores, each core; up to six share a card."""
+    """Return the numbers of runs at a time worth comparing: one, half the cores, all cores; up to six on a GPU."""
     kind, _ = machine_of(device)
     cores = host.usable_cores()
     return (
@@ -75,9 +75,9 @@ def share_threads(jobs: int) -> int:
 
 
 def runs_each(device: str, jobs: int) -> int:
-    """Return how many of `jobs` runs share a process: on a CUDA card, where processes only take turns, all; else one.
+    """Return how many of `jobs` runs share a process: on a CUDA GPU, where processes only take turns, all; else one.
 
-    But no more than have two streams each to themselves, of those that PyTorch deals out.
+    But no more than can have two of PyTorch's streams each.
     """
     return min(jobs, MOST_SIDE_BY_SIDE) if machine_of(device)[0] == "cuda" else 1
 
@@ -95,7 +95,7 @@ def _side_by_side(device: str, precision: str, jobs: int) -> float:
     ]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     processes = [
-        # In sessions of their own: Ctrl-C ends this process, which ends them, and they say nothing of it.
+        # In their own sessions: Ctrl-C ends this process, which ends them, and they print nothing about it.
         subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -109,7 +109,7 @@ def _side_by_side(device: str, precision: str, jobs: int) -> float:
     try:
         heard = [_line(process) for process in processes]  # each is ready
         for process in processes:
-            with contextlib.suppress(BrokenPipeError):  # it has ended, which is told below
+            with contextlib.suppress(BrokenPipeError):  # it has ended, which is reported below
                 print("go", file=process.stdin, flush=True)
         heard = [_line(process) for process in processes]
         return sum(map(float, heard)) / jobs
@@ -131,7 +131,7 @@ def _line(process: "subprocess.Popen[str]") -> str:
 
 
 def _remembered(path: Path | None) -> float | None:
-    with contextlib.suppress(ResLabError, LookupError, ValueError, TypeError):  # what is damaged is measured again
+    with contextlib.suppress(ResLabError, LookupError, ValueError, TypeError):  # if damaged, measure again
         if path is not None:
             return float((read_json(path) or {})[_SPEED])
     return None
@@ -141,7 +141,7 @@ _SPEED = "work_per_second"
 
 
 def _memory(device: str, precision: str, jobs: int) -> Path | None:
-    """Return the file that remembers, one for each number of processes; None where no folder takes it."""
+    """Return the file that remembers the speed, one for each combination; None if there is no folder for it."""
     kind, name = machine_of(device)
     facts = (
         kind,
@@ -159,7 +159,7 @@ def _memory(device: str, precision: str, jobs: int) -> Path | None:
 
 
 def machine_of(device: str) -> tuple[str, str]:
-    """Return kind and name of what is computed with."""
+    """Return the kind and name of the device."""
     if host.computes_on_cpu(device):
         return "cpu", host.cpu_name()
     from reslab.training.hardware import device_name, pick_device

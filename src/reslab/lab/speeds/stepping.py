@@ -1,8 +1,8 @@
 """Training steps on noise, from uint8 pixels to updated weights: what every measurement of speed times.
 
-python -m reslab.lab.speeds.stepping DEVICE PRECISION THREADS [RUNS]   says ready, waits for a line, says its speed
+python -m reslab.lab.speeds.stepping DEVICE PRECISION THREADS [RUNS]   prints ready, waits for a line, prints its speed
 
-Several runs train side by side in this process, as they do on a card.
+Several runs train side by side in this process, as they do on a GPU.
 """
 
 import os
@@ -33,7 +33,7 @@ WARM_UP = 3
 
 
 def trainer(recipe: Recipe, images: ImageSet, device: torch.device) -> Callable[[int], None]:
-    """Return a function that trains a network of the recipe for so many steps, and has ended when it returns."""
+    """Return a function that trains a network of the recipe for a number of steps, and waits for the device."""
     stream = hardware.stream_of_its_own(device)
     with hardware.on_stream(stream):
         batches = train_batches(Run(recipe), images, fit(recipe.normalisation, images), device, 10)
@@ -59,13 +59,13 @@ def trainer(recipe: Recipe, images: ImageSet, device: torch.device) -> Callable[
 
 
 def noise() -> ImageSet:
-    """Return images to measure on; what they show plays no part."""
+    """Return random images to measure on."""
     pixels = np.random.Generator(np.random.Philox(0)).integers(0, 256, (NUM_IMAGES, 3, 32, 32), dtype=np.uint8)
     return ImageSet(pixels, np.arange(NUM_IMAGES) % 10)
 
 
 def main(device_name: str, precision: str, threads: str, runs: str = "1") -> None:
-    """Say that all is ready, train on a sign, and say how fast that went."""
+    """Print that it is ready, train when told to, and print the speed."""
     with process_settings.deterministic(), process_settings.keeping_freed_memory(), computing_with(int(threads)):
         device = hardware.pick_device(device_name)
         recipe = vary(Recipe(), precision=precision)
@@ -76,7 +76,7 @@ def main(device_name: str, precision: str, threads: str, runs: str = "1") -> Non
         if not sys.stdin.readline():
             return
         with ThreadPoolExecutor(len(trainers)) as pool:
-            # A card is waited for at each call, which training does once an epoch: there, many steps a call.
+            # Each call waits for the GPU, which training does once per epoch: so take many steps per call there.
             steps_each = 50 if device.type == "cuda" else 2
             rates = list(pool.map(partial(_steps_per_second, steps_each=steps_each), trainers))
     print(sum(rates) * recipe.batch_size * work_per_image(recipe), flush=True)
@@ -93,5 +93,5 @@ def _steps_per_second(train: Callable[[int], None], steps_each: int) -> float:
 if __name__ == "__main__":
     try:
         main(*sys.argv[1:])
-    except (BrokenPipeError, KeyboardInterrupt):  # whoever asked has gone, or wants this to
-        os._exit(1)  # without a word of what could not be written
+    except (BrokenPipeError, KeyboardInterrupt):  # the caller is gone, or stops this
+        os._exit(1)  # without an error about unwritten output

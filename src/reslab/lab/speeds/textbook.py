@@ -1,4 +1,4 @@
-"""The training that tutorials show, to measure against: images one at a time in loader workers, an eager fp32 step."""
+"""The training loop of tutorials, as a baseline: images one at a time in loader workers, an eager fp32 step."""
 
 import contextlib
 import multiprocessing
@@ -29,7 +29,7 @@ MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 
 
 class TransformedImages(TorchDataset[tuple[Tensor, int]]):
-    """Images padded, cropped, mirrored, scaled and normalised one at a time, as they are asked for."""
+    """Images padded, cropped, mirrored, scaled and normalised one at a time, on demand."""
 
     def __init__(self, images: ImageSet) -> None:
         self._pixels = images.images.transpose(0, 2, 3, 1)
@@ -51,7 +51,7 @@ class TransformedImages(TorchDataset[tuple[Tensor, int]]):
 
 
 class Textbook:
-    """A training of `module` in the textbook's manner, any number of steps at a time."""
+    """Training of `module` in the textbook's manner, any number of steps at a time."""
 
     def __init__(
         self, module: nn.Module, images: ImageSet, batch_size: int, device: torch.device, workers: int
@@ -72,7 +72,7 @@ class Textbook:
         self._batches = self._endless(loader)
 
     def __call__(self, num_steps: int) -> None:
-        """Train for so many steps."""
+        """Train for `num_steps`."""
         for _ in range(num_steps):
             images, labels = next(self._batches)
             loss = F.cross_entropy(self._module(images.to(self._device)), labels.to(self._device))
@@ -88,7 +88,7 @@ class Textbook:
 
 
 class TextbookProcess:
-    """The textbook's training in a process of its own, with none of our settings; it waits between calls."""
+    """The textbook's training in a separate process, with none of our settings; it waits between calls."""
 
     def __init__(self, recipe: Recipe, images: ImageSet, device: torch.device, workers: int) -> None:
         context = multiprocessing.get_context("spawn")
@@ -102,22 +102,22 @@ class TextbookProcess:
         return self
 
     def __call__(self, num_steps: int) -> float:
-        """Train for so many steps and return the seconds that they took."""
+        """Train for `num_steps` and return the seconds that they took."""
         try:
             self._connection.send(num_steps)
             seconds: float = self._connection.recv()
         except (EOFError, OSError):
             self._process.join(timeout=5)
             raise ResLabError(
-                f"the textbook's training ended with exit code {self._process.exitcode}; see what it said above"
+                f"the textbook's training ended with exit code {self._process.exitcode}; see its output above"
             ) from None
         return seconds
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._connection.close()  # it leaves when nobody asks any more
-        if error is not None:  # and not only after all its steps
+        self._connection.close()  # it exits when the connection is closed
+        if error is not None:  # without waiting for its current steps
             self._process.terminate()
         self._process.join(timeout=10)
         if self._process.is_alive():
@@ -126,11 +126,11 @@ class TextbookProcess:
 
 @contextlib.contextmanager
 def _apart() -> Iterator[None]:
-    """Let a process start that takes no module from the current folder, and that hears of no Ctrl-C.
+    """Within this, start processes that import nothing from the current folder and ignore Ctrl-C.
 
-    That ends this process, which ends that one and its loader workers.
+    Ctrl-C ends this process, which ends the other and its loader workers.
     """
-    resource_tracker.ensure_running()  # where it has yet to start, it lets through what is blocked
+    resource_tracker.ensure_running()  # if started later, it would unblock the signal
     before, blocked = os.environ.get("PYTHONSAFEPATH"), signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     os.environ["PYTHONSAFEPATH"] = "1"
     try:
@@ -149,18 +149,18 @@ def _leave(*_: object) -> None:
 
 
 def _be_quiet(*_: object) -> None:
-    """Say nothing more of images on their way when all ends; what fails in a worker, its process tells."""
+    """Silence errors about images in transit at the end; a failing worker is reported by its parent process."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def _serve(connection: Connection, recipe: Recipe, images: ImageSet, device: torch.device, workers: int) -> None:
     signal.signal(signal.SIGTERM, _leave)
-    torch.backends.cudnn.allow_tf32 = False  # on a card convolutions are fp32 only so, and ours are
+    torch.backends.cudnn.allow_tf32 = False  # only so are convolutions on a GPU fp32, as ours are
     train = Textbook(build_network(recipe, 10, 0), images, recipe.batch_size, device, workers)
     while True:
         try:
             num_steps = connection.recv()
-        except (EOFError, OSError):  # nobody asks any more
+        except (EOFError, OSError):  # the parent has closed the connection
             return
         begun = time.perf_counter()
         train(num_steps)

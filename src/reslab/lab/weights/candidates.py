@@ -1,4 +1,4 @@
-"""Which networks weights from elsewhere may be of: what flags, presets, a run.json and the file say or leave open."""
+"""Which networks external weights may belong to: what flags, presets, a run.json and the file say or leave open."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -25,15 +25,15 @@ from reslab.recipe import CHOICES, IMAGENET_FAMILIES, Recipe, Scalar, vary
 from reslab.recipe.checks import UNMEASURED
 
 DEFAULT_PRESET = "assignment"
-"""Where no preset is named, what a recipe needs and measuring does not (rates, lengths) is that of this one."""
+"""Source of the recipe fields that evaluation does not need (rates, lengths), if no preset is named."""
 
 FILE, RUN = "the file", "run.json next to the weights"
-"""Who can have decided something, beside flags and presets."""
+"""Sources of decisions, besides flags and presets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A network and a normalisation that the weights fit, and the flags that choose them among the others."""
+    """A network and a normalisation that the weights fit, and the flags that select them among the candidates."""
 
     recipe: Recipe
     flags: str = ""
@@ -41,18 +41,18 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """All that the weights may be, and who decided what: by field of the recipe, a few words each."""
+    """Everything that the weights may be, and what decided each field of the recipe, in a few words."""
 
     every: tuple[Candidate, ...]
     decided: dict[str, str]
     remarks: tuple[str, ...] = ()
     run: RunFiles | None = None
-    """The run that they are of, where its run.json says so."""
+    """The run that the weights belong to, according to its run.json."""
 
 
 @dataclass
 class _Decided:
-    """A choice of values, and by whom it was narrowed."""
+    """The possible values, and what narrowed them."""
 
     options: tuple[str, ...]
     by: str = ""
@@ -61,10 +61,10 @@ class _Decided:
 def candidates(weights: WeightsFile, path: Path, given: Given) -> Candidates:
     """Return the networks and normalisations that the weights may be of, the usual ones first.
 
-    What the user says comes first, then a preset that the user names, then a run.json next to the weights, then the
+    The user's flags take precedence, then a preset that the user names, then a run.json next to the weights, then the
     file itself.  Shortcut A, A-centred and a plain network have the same weights, as have the two ImageNet families,
-    and no file says how images were normalised: what nobody says stays open, one candidate for each possibility.
-    Raises `CheckpointError` where the weights do not fit what was said.
+    and no file says how images were normalised: whatever stays open gives one candidate for each possibility.  Raises
+    `CheckpointError` if the weights do not fit what was given.
     """
     state = weights.weights
     run, remarks = (None, []) if given.preset is not None else _run_beside(path, weights)
@@ -74,7 +74,7 @@ def candidates(weights: WeightsFile, path: Path, given: Given) -> Candidates:
     depth = given.depth or infer_depth(state, families.options[0]) or (said.depth if said else None)
     if depth is None:
         raise CheckpointError(
-            f"{path} does not fit any network that ResLab has: its arrays do not show a depth.  Their names should be "
+            f"{path} does not fit any of ResLab's networks: its arrays do not show a depth.  Their names should be "
             f"those of torchvision or of this repository's networks, such as layer1.0.conv1.weight; "
             f"they are {listed(state)}"
         )
@@ -113,7 +113,7 @@ def candidates(weights: WeightsFile, path: Path, given: Given) -> Candidates:
 
 
 def _run_beside(path: Path, weights: WeightsFile) -> tuple[RunFiles | None, list[str]]:
-    """Return the run whose folder the weights lie in, if they may be its own; else why not."""
+    """Return the run whose folder the weights are in, if they may be its own; else why not."""
     absolute = path.absolute()
     folders = [absolute.parent, *([absolute.parent.parent] if absolute.parent.name == "weights" else [])]
     folder = next((one for one in folders if (one / "run.json").is_file()), None)
@@ -191,7 +191,7 @@ def _normalisations(dataset: str, given: Given, said: Recipe | None) -> _Decided
 
 
 def _base(given: Given, dataset: str, depth: int, family: str) -> Recipe:
-    """Return a recipe of the data set and network; its normalisation and shortcut are settled elsewhere."""
+    """Return a recipe for the data set and network; its normalisation and shortcut are chosen elsewhere."""
     usual = "imagenet" if dataset == "imagefolder" and family in IMAGENET_FAMILIES else DEFAULT_PRESET
     return preset_recipe(given.preset or usual, dataset=dataset, depth=depth, family=family)
 
@@ -211,7 +211,7 @@ def _flags(
 
 
 def _check_fits(recipe: Recipe, state: Mapping[str, Any], given: Given, path: Path) -> None:
-    """Raise `CheckpointError` where the weights do not fit the network, with what was said that may be wrong."""
+    """Raise `CheckpointError` if the weights do not fit the network, naming the flags that may be wrong."""
     network = skeleton(recipe.family, recipe.depth, recipe.shortcut, infer_classes(state) or 10, width=recipe.width)
     try:
         load_into(with_memory(network), state)
@@ -244,7 +244,7 @@ def _check_classes(dataset: str, classes: int | None, path: Path) -> None:
 
 
 def _also_fits(state: Mapping[str, Any], given: Given, families: _Decided, shortcuts: _Decided) -> Iterable[str]:
-    """Yield what else the weights fit where a preset decided: it may be another's."""
+    """Yield what else the weights fit, if a preset decided: they may not have been trained with it."""
     if not (families.by.startswith("preset") or shortcuts.by.startswith("preset")):
         return
     others = [f"--shortcut {one}" for one in _looking_like(infer_shortcut(state)) if one not in shortcuts.options]

@@ -1,4 +1,4 @@
-"""Candidates measured side by side on the test images: all on a few, and on the rest those that may be the best."""
+"""Candidates compared on the test images: all of them on a few images, the likely best on the rest."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -17,15 +17,15 @@ from reslab.training.evaluation import Evaluation, evaluate
 from reslab.training.process_settings import deterministic
 
 FIRST_IMAGES = 500
-"""Images that every candidate is measured on, where there are several; the best go on to all."""
+"""Images that each of several candidates is measured on; the best are then measured on all."""
 
 MOST_WHOLE = 6
-"""Candidates that are measured on all images, at most."""
+"""Maximum number of candidates measured on all images."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A candidate and what it does, on all test images or (not `whole`) on the first of them."""
+    """A candidate and its results, on all test images or (not `whole`) on the first of them."""
 
     candidate: Candidate
     evaluation: Evaluation
@@ -41,9 +41,9 @@ def measure_candidates(
     on_progress: Callable[[str], object] = lambda _: None,
     source: Path | None = None,
 ) -> list[Measured]:
-    """Measure the candidates, the best first: all on the first images, and on the others those that may be the best.
+    """Measure all candidates on the first images and the likely best on the rest; return them, the best first.
 
-    `source` is the folder with the code of a network of the user's own.
+    `source` is the folder with the code of a user's own network.
     """
     networks: dict[tuple[str, str], nn.Module] = {}
     ways = []
@@ -69,13 +69,13 @@ def measure_candidates(
 
 
 def spread(first: Evaluation, second: Evaluation) -> float:
-    """Return the standard error of the difference between two errors, in percent; never quite zero."""
+    """Return the standard error of the difference between two errors, in percentage points; never quite zero."""
     shares = [((one.num_wrong + 1) / (one.num_images + 2), one.num_images) for one in (first, second)]
     return 100 * math.sqrt(sum(share * (1 - share) / count for share, count in shares))
 
 
 class _Way:
-    """A candidate on its way through the test images."""
+    """A candidate's evaluation in progress."""
 
     def __init__(self, candidate: Candidate, network: nn.Module, batches: AnyEvaluationBatches) -> None:
         self.candidate = candidate
@@ -90,7 +90,7 @@ class _Way:
         return self._so_far is not None and self._so_far.num_images == self.num_images
 
     def go_on(self, num_images: int) -> None:
-        """Measure on so many images more, in whole batches."""
+        """Measure on `num_images` more images, rounded up to whole batches."""
         some = islice(self._batches, -(-num_images // self._batch_size))
         found = evaluate(self._network, some, precision=self.candidate.recipe.precision)
         self._so_far = found if self._so_far is None else self._so_far + found
@@ -101,7 +101,7 @@ class _Way:
 
 
 def _likely(results: Sequence[Measured], ways: Sequence[_Way]) -> list[_Way]:
-    """Return the ways that chance may have put behind the best: within three standard errors, the best first."""
+    """Return the ways within three standard errors of the best, at most `MOST_WHOLE`, the best first."""
     pairs = sorted(zip(results, ways, strict=True), key=lambda pair: (pair[0].evaluation.error, _loss(pair[0])))
     best = pairs[0][0].evaluation
     near = [way for one, way in pairs if one.evaluation.error - best.error <= 3 * spread(one.evaluation, best)]

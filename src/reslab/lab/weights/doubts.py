@@ -1,4 +1,4 @@
-"""What measured figures leave open or make doubtful, in words."""
+"""Remarks on what the results leave open or make doubtful."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from reslab.lab.weights.contest import Measured, spread
 
 NEAR_CHANCE = 0.8
-"""Share of the error of guessing from which on an error is called close to it."""
+"""Fraction of the error of guessing above which an error is called close to guessing."""
 
 
 def undecided(measured: Sequence[Measured]) -> Iterator[str]:
-    """Yield what the figures leave open: candidates that are not told apart from the best."""
+    """Yield what the results leave open: candidates that cannot be distinguished from the best."""
     best = measured[0].evaluation
     others = [
         f"{one.candidate.flags} ({one.evaluation.error:.2f}%)"
@@ -19,13 +19,13 @@ def undecided(measured: Sequence[Measured]) -> Iterator[str]:
     ]
     if others:
         yield (
-            f"the best, {measured[0].candidate.flags} ({best.error:.2f}%), is not told apart from {', '.join(others)}: "
-            "whoever knows how the weights were trained should say it with these flags"
+            f"the best, {measured[0].candidate.flags} ({best.error:.2f}%), cannot be distinguished from "
+            f"{', '.join(others)}: if you know how the weights were trained, say so with these flags"
         )
 
 
 def suspicious(one: Measured) -> Iterator[str]:
-    """Yield what the figures look like if something does not match: guessing, classes in another order."""
+    """Yield signs that something does not match: results like guessing, or classes in another order."""
     evaluation = one.evaluation
     rows = evaluation.confusion
     largest = max(sum(row) for row in rows) / evaluation.num_images

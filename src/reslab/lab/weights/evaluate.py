@@ -1,4 +1,4 @@
-"""Error, loss and confusions of a trained run, or of weights from elsewhere under every network that they may be of."""
+"""Error, loss and confusion matrix of a trained run, or of external weights in every network that they may fit."""
 
 import contextlib
 import math
@@ -35,11 +35,11 @@ from reslab.training.hardware import evaluating_precision, pick_device
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """What was measured, the best first, and what is known of it."""
+    """The results, the best first, and what is known about the weights."""
 
     measured: tuple[Measured, ...]
     decided: dict[str, str]
-    """Who decided what: dataset, network, family, shortcut, normalisation, precision."""
+    """What decided each of dataset, network, family, shortcut, normalisation and precision."""
     remarks: tuple[str, ...]
     weights: Path
     sha256: str
@@ -49,16 +49,16 @@ class Evaluated:
 
     @property
     def recipe(self) -> Recipe:
-        """Recipe of the best."""
+        """Recipe of the best candidate."""
         return self.measured[0].candidate.recipe
 
     @property
     def evaluation(self) -> Evaluation:
-        """What the best does on all test images."""
+        """Results of the best candidate on all test images."""
         return self.measured[0].evaluation
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return all as values for JSON: errors in percent, losses in nats (None where they are no finite number)."""
+        """Return everything as values for JSON: errors in percent, losses in nats (None if not finite)."""
         recipe, evaluation = self.recipe, self.evaluation
         return {
             "dataset": recipe.dataset,
@@ -106,10 +106,10 @@ def evaluate_run(
 ) -> Evaluated:
     """Measure a run's trained weights on the test images of its own data set.
 
-    With `others`, weights from that file (`entry` as in `read_weights_file`) take the place of its own, in its network.
-    A run without predictions, as an older version left it, gets them.  `trust_code` lets the code of a network run that
-    is not from a file of this user's own (`reslab.lab.folder.own_networks`).  Raises `CheckpointError` where the run
-    has no weights or they are not what it ended with, `DataError` where its images are not here or not the same.
+    With `others`, weights from that file (`entry` as in `read_weights_file`) replace its own, in its network.  A run
+    without predictions, from an older version, gets them.  `trust_code` allows a network's code to run even if it is
+    not from one of this user's files (`reslab.lab.folder.own_networks`).  Raises `CheckpointError` if the run has no
+    weights or they have changed since its end, `DataError` if its images are missing or different.
     """
     run = files.read_run()
     recipe = run.recipe
@@ -133,13 +133,13 @@ def evaluate_run(
 def _others(
     files: RunFiles, run: Run, path: Path, entry: str | None, trust_code: bool
 ) -> tuple[WeightsFile, Path | None]:
-    """Return weights from elsewhere for a run's network, and the folder with the code of one of the user's own."""
+    """Return external weights for a run's network, and the folder with its code if it is the user's own."""
     source = source_to_run(files, run, trust_code)
     if source is None:
         return read_weights_file(path, entry), None
     if entry is not None:
         raise ResLabError(
-            "--entry is for ResLab's own networks; for a network of yours, save one state_dict in a file by itself"
+            "--entry is for ResLab's own networks; for your own network, save one state_dict in a separate file"
         )
     return read_named_weights(path), source
 
@@ -152,13 +152,13 @@ def evaluate_weights(
     device: str = "auto",
     on_progress: Callable[[str], object] = lambda _: None,
 ) -> Evaluated:
-    """Measure weights from elsewhere on the test images, under every network and normalisation that they may be of.
+    """Measure external weights on the test images, with every network and normalisation that they may be of.
 
-    What is not given, by a named preset or by a run.json next to the weights comes from the file, and what the file
-    cannot tell either (`reslab.lab.weights.candidates`) is measured each way: all candidates on the first images, then
-    those that chance may have put behind the best on all (`reslab.lab.weights.contest`).  The best comes first.
-    `on_progress` is called with a line for people.  Raises `ResLabError` and its kin as
-    `reslab.models.weights.read_weights_file` and `candidates` do.
+    What neither flags, a named preset nor a run.json next to the weights give is inferred from the file, and what the
+    file leaves open (`reslab.lab.weights.candidates`) is tried each way: all candidates on the first images, then the
+    likely best on all (`reslab.lab.weights.contest`).  The best comes first.  `on_progress` is called with lines of
+    text for people.  Raises `ResLabError` and its subclasses as `reslab.models.weights.read_weights_file` and
+    `candidates` do.
     """
     place = pick_device(device)
     weights = read_weights_file(path, given.entry)
@@ -170,7 +170,7 @@ def evaluate_weights(
         if not found.decided["dataset"].startswith("default"):
             raise
         raise DataError(
-            f"{error}.  {recipe.dataset} is the {found.decided['dataset']}; --dataset says another"
+            f"{error}.  {recipe.dataset} is the {found.decided['dataset']}; --dataset chooses another"
         ) from error
     classes = infer_classes(weights.weights)
     if classes != len(images.class_names):
@@ -180,7 +180,7 @@ def evaluate_weights(
         )
     remarks = [*weights.remarks, *found.remarks]
     if found.run is not None and recipe.dataset == found.run.read_run().recipe.dataset:
-        check_classes(found.run, images)  # of other images an error can be told, of other classes none
+        check_classes(found.run, images)  # other images still give an error rate, other classes do not
         try:
             check_trained_on(found.run, images)
         except DataError as error:
@@ -193,16 +193,16 @@ def evaluate_weights(
 def _images(
     named: str | None, recipe: Recipe, data_root: Path | None, on_progress: Callable[[str], object]
 ) -> AnyDataset:
-    """Return the images to measure on: a function that the user `named` is called, none that only a run.json names."""
+    """Return the images to measure on; a function is called only if the user `named` it, not if a run.json does."""
     if named is not None and parse(named) is not None:
         return from_function(named, data_root, on_progress).dataset
     if recipe.dataset == ARRAYS and not recipe.images:
-        raise DataError("for images given as arrays, only a run says which are meant: evaluate the run")
+        raise DataError("for images given as arrays, only a run says which ones: evaluate the run")
     return load_for(recipe, data_root)
 
 
 def _of_precision(precision: str, device: torch.device) -> list[str]:
-    """Return what to say where another precision than that asked for is computed in."""
+    """Return a remark if the precision used is not the one requested."""
     used = evaluating_precision(device, precision)
     return [] if used == precision else [f"computed in {used}: this processor only emulates {precision}"]
 
@@ -215,7 +215,7 @@ def _keep_predictions(
     device: torch.device,
     source: Path | None,
 ) -> None:
-    """Write a run's predictions; where nothing can be written, nothing is kept."""
+    """Write a run's predictions; ignore it if they cannot be written."""
     network = loaded_network(recipe, weights.weights, dataset, device, source)
     batches = batches_to_measure(recipe, dataset, device)
     found = predicted(network, batches, dataset.class_names, recipe.precision)
@@ -224,7 +224,7 @@ def _keep_predictions(
 
 
 def _settled(decided: dict[str, str], measured: Sequence[Measured]) -> dict[str, str]:
-    """Return who decided what, with the measurement where nobody else did and the losses are finite."""
+    """Return what decided each field: the measurement where nothing else did and the best loss is finite."""
     is_told = math.isfinite(measured[0].evaluation.loss)
     recipes = [one.candidate.recipe for one in measured]
     found = dict(decided)

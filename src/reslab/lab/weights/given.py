@@ -1,11 +1,11 @@
-"""What a user says of weights from elsewhere; imports no torch, so that a command reads its flags first."""
+"""What a user says about external weights; does not import torch, so that a command reads its flags first."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What the user says of the weights; None is nothing."""
+    """What the user says about the weights; None where unspecified."""
 
     preset: str | None = None
     dataset: str | None = None
@@ -15,4 +15,4 @@ class Given:
     normalisation: str | None = None
     precision: str | None = None
     entry: str | None = None
-    """Which of several weights in the file."""
+    """Which of several sets of weights in the file."""

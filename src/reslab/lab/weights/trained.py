@@ -20,9 +20,10 @@ from reslab.training.hardware import pick_device
 
 
 def trained_weights(files: RunFiles, run: Run, trust_code: bool) -> tuple[WeightsFile, Path | None]:
-    """Return a run's trained weights, and the folder with the code of a network of the user's own.
+    """Return a run's trained weights, and the folder with its network's code if that is the user's own.
 
-    Raises `CheckpointError` where it has none, and `DamagedError` where a file is not what the run ended with.
+    Raises `CheckpointError` if there are none or they have changed, and `DamagedError` if a file does not match the
+    manifest.
     """
     if not files.weights.exists():
         raise CheckpointError(f"{files.path} has no trained weights: {files.why_no_weights()}")
@@ -35,7 +36,7 @@ def trained_weights(files: RunFiles, run: Run, trust_code: bool) -> tuple[Weight
 def loaded_network(
     recipe: Recipe, weights: Weights, dataset: AnyDataset, device: torch.device, source: Path | None, seed: int = 0
 ) -> nn.Module:
-    """Return the network of a recipe with these weights, on the device; `seed` is that of what they do not hold."""
+    """Return the network of a recipe with these weights, on the device; `seed` initialises what they do not cover."""
     shape = shape_of(dataset, recipe)
     network = training_network(recipe, len(dataset.class_names), seed, device, source=source, image_shape=shape)
     load_into(network, weights)
@@ -51,7 +52,7 @@ def trained_network(files: RunFiles, *, data_root: Path | None, device: str, tru
 
 
 def test_batches(files: RunFiles, *, data_root: Path | None, device: str) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the test images of a run's data set as the network takes them, N x C x H x W, and their labels, N."""
+    """Yield batches of a run's test images as the network takes them, N x C x H x W, and their labels, N."""
     recipe = files.read_run().recipe
     dataset = load_for(recipe, data_root)
     check_trained_on(files, dataset)
