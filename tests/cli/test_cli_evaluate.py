@@ -59,7 +59,7 @@ def test_evaluate_refuses_weights_of_another_depth(reslab: Reslab, trained: Path
     weights = str(trained / tiny_run().id / "weights.safetensors")
     code, _, err = reslab("evaluate", "--weights", weights, "--dataset", "digits", "--depth", "14")
     assert code == 5
-    assert "they are of depth 8, it is of depth 14" in err
+    assert "they have depth 8, it has depth 14" in err
     assert "layer1.1.conv1.weight" in err
 
 

@@ -39,7 +39,7 @@ def network(recipe: Recipe, *, checkpoints: bool = False) -> torch.nn.Module:
     [
         (SMALL, False, COMPILED.words),
         (SMALL, True, "none for this network: its activations are checkpointed"),
-        (LARGE, False, "none for this network: they are for the networks for images of 32 x 32"),
+        (LARGE, False, "none for this network: they are for networks for images of 32 x 32"),
     ],
 )
 def test_on_the_processor(

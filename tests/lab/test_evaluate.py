@@ -160,7 +160,7 @@ def test_bf16_that_is_computed_in_fp32_is_said(trained: RunFiles, monkeypatch: p
 
 
 def test_what_does_not_fit_is_said_with_the_flag_that_is_wrong(elsewhere: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"they are of depth 8, it is of depth 14(.|\n)*without --depth the file"):
+    with pytest.raises(CheckpointError, match=r"they have depth 8, it has depth 14(.|\n)*without --depth the file"):
         evaluate_weights(elsewhere, Given(dataset="digits", depth=14))
     with pytest.raises(CheckpointError, match=r"resnet8\.th: the weights do not fit resnet14 \(family residual\)"):
         evaluate_weights(elsewhere, Given(dataset="digits", depth=14))

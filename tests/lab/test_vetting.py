@@ -43,9 +43,9 @@ def test_a_share_that_does_not_answer_is_no_refusal(tmp_path: Path) -> None:
     ("name", "entry", "message"),
     [
         ("run.json", {"bytes": 1, "sha256": "0" * 64}, ""),
-        ("../run.json", {"bytes": 1, "sha256": "0" * 64}, "which is no file of a run"),
+        ("../run.json", {"bytes": 1, "sha256": "0" * 64}, "which is not a file of a run"),
         ("run.json", {"bytes": -1, "sha256": "0" * 64}, "has -1 bytes"),
-        ("run.json", {"bytes": RECORD_BYTES + 1, "sha256": "0" * 64}, "and at most"),
+        ("run.json", {"bytes": RECORD_BYTES + 1, "sha256": "0" * 64}, "but at most"),
         ("run.json", {"bytes": True, "sha256": "0" * 64}, "has True bytes"),
         ("run.json", {"bytes": 1, "sha256": "0" * 63}, "for the SHA-256 of run.json"),
         ("run.json", {"bytes": 1, "sha256": f"{'0' * 64}/../run"}, "for the SHA-256 of run.json"),

@@ -58,15 +58,15 @@ FILES: dict[str, tuple[bytes, str]] = {
     "zeros": (bytes(5000), "nothing but zeros"),
     "gzip": (gzip.compress(b"x" * 100), "gzip archive; unpack it"),
     "tar": (tarred(), "tar archive; unpack it"),
-    "zip": (zipped(model_DOT_pth=b"x", readme=b"y"), "it is a zip archive; unpack it.*in it is model.pth"),
+    "zip": (zipped(model_DOT_pth=b"x", readme=b"y"), "it is a zip archive; unpack it.*it contains model.pth"),
     "TorchScript": (zipped(m_IN_data_DOT_pkl=b"x", m_IN_constants_DOT_pkl=b"x", m_IN_code_IN_a=b""), "TorchScript"),
-    "Keras": (zipped(config_DOT_json=b"{}", model_DOT_weights_DOT_h5=b"x"), "a network of Keras"),
+    "Keras": (zipped(config_DOT_json=b"{}", model_DOT_weights_DOT_h5=b"x"), "a Keras network"),
     "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(100), "HDF5 file, as Keras"),
     "ONNX": (ONNX, "a network in ONNX"),
     "picture": (b"\x89PNG\r\n\x1a\n" + bytes(50), "a picture"),
-    "noise": (bytes(range(255, 0, -1)), "damaged or cut off, or no file of torch's"),
-    "one array": (one_array(), "nowhere in it are there arrays under names"),
-    "torch's zip, cut": (zipped(a=b"x" * 500)[:300], "file of torch's that is damaged or cut off"),
+    "noise": (bytes(range(255, 0, -1)), "damaged or cut off, or not a torch file"),
+    "one array": (one_array(), "there are no named arrays in it"),
+    "torch's zip, cut": (zipped(a=b"x" * 500)[:300], "torch file that is damaged or cut off"),
 }
 
 
@@ -97,13 +97,13 @@ def test_a_script_is_told_as_such(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch, which is about to leave scripts behind
         torch.jit.trace(nn.Linear(2, 2), torch.ones(1, 2)).save(str(tmp_path / "script.pt"))  # type: ignore[no-untyped-call]
-    with pytest.raises(CheckpointError, match="it is a network in TorchScript"):
+    with pytest.raises(CheckpointError, match="it is a TorchScript network"):
         read_weights(tmp_path / "script.pt")
 
 
 def test_a_folder_is_told_with_what_is_in_it(tmp_path: Path) -> None:
     (tmp_path / "best.pth").write_bytes(b"")
-    with pytest.raises(CheckpointError, match=r"it is a folder; in it are best\.pth"):
+    with pytest.raises(CheckpointError, match=r"it is a folder; it contains best\.pth"):
         read_weights(tmp_path)
     (tmp_path / "run.json").write_bytes(b"{}")
     with pytest.raises(CheckpointError, match="it is a run's: reslab evaluate FOLDER"):
@@ -125,7 +125,7 @@ def test_a_distributed_checkpoint_is_told_as_such(tmp_path: Path) -> None:
     (tmp_path / "__0_0.distcp").write_bytes(b"PK\x03\x04")
     (tmp_path / ".metadata").write_bytes(b"\x80\x04N.")
     for path in (tmp_path, tmp_path / "__0_0.distcp", tmp_path / ".metadata"):
-        with pytest.raises(CheckpointError, match=r"distributed checkpoint of torch's; .*dcp_to_torch_save"):
+        with pytest.raises(CheckpointError, match=r"distributed torch checkpoint; .*dcp_to_torch_save"):
             read_weights(path)
 
 

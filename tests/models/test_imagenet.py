@@ -151,7 +151,7 @@ def test_depth_and_shortcut_are_read_off_the_weights(depth: int) -> None:
 
 
 def test_weights_of_another_depth_are_refused_by_name() -> None:
-    with pytest.raises(CheckpointError, match="they are of depth 18, it is of depth 34"):
+    with pytest.raises(CheckpointError, match="they have depth 18, it has depth 34"):
         load_into(skeleton("imagenet", 34, "B", 10), skeleton("imagenet", 18, "B", 10).state_dict())
 
 

@@ -94,9 +94,9 @@ def test_negative_variances_and_float8_are_remarked(tmp_path: Path) -> None:
     state["bn1.running_var"][2] = -1.0
     torch.save(state, tmp_path / "w.pth")
     (remark,) = read_weights_file(tmp_path / "w.pth").remarks
-    assert remark.startswith("variances of batch norm are negative")
+    assert remark.startswith("batch norm has negative variances")
     assert remark.endswith(": bn1.running_var (1 of 16)")
     short = {name: value.to(torch.float8_e4m3fn) if value.dim() == 4 else value for name, value in state.items()}
     torch.save(short, tmp_path / "w.pth")
     *_, remark = read_weights_file(tmp_path / "w.pth").remarks
-    assert remark.startswith("weights are float8_e4m3fn, computed in float32 as they stand")
+    assert remark.startswith("weights are float8_e4m3fn, converted to float32 unscaled")

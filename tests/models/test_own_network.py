@@ -107,12 +107,12 @@ def test_networks_that_are_likely_slips_are_told_of(tmp_path: Path) -> None:
     built(tmp_path / "c", f"return nn.Sequential({LINEAR}, nn.Sigmoid())", tell=remarks.append)
     built(tmp_path / "d", HIDDEN, tell=remarks.append)
     assert remarks == [
-        "build (net.py): it starts from the same weights with seeds 1 and 2, so seeds differ by the order of images "
-        "alone; leave out manual_seed, unless they are weights that you load",
-        "build (net.py): its outputs look like probabilities; the loss takes the softmax itself, so leave that out of "
-        "the network",
-        "build (net.py): its outputs all lie between 0 and 1, as after a sigmoid; the loss takes the softmax itself, "
-        "of numbers of any size, so leave that out of the network",
+        "build (net.py): it starts from the same weights with seeds 1 and 2, so seeds differ only in the order of "
+        "images; leave out manual_seed, unless they are weights that you load",
+        "build (net.py): its outputs look like probabilities; the loss applies the softmax itself, so leave that "
+        "out of the network",
+        "build (net.py): its outputs all lie between 0 and 1, as after a sigmoid; the loss applies a softmax to "
+        "numbers of any size, so leave that out of the network",
         "build (net.py): layers is a layer in a list or a dictionary, which torch does not see, so it is never "
         "trained: use nn.ModuleList or nn.ModuleDict",
     ]

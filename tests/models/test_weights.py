@@ -169,7 +169,7 @@ def refusal(module: nn.Module, state: State) -> str:
 
 def test_weights_of_another_depth_are_refused_with_both_depths() -> None:
     deeper = refusal(network(8), network(14).state_dict())
-    assert "they are of depth 14, it is of depth 8" in deeper
+    assert "they have depth 14, it has depth 8" in deeper
     assert "unexpected (36): layer1.1.conv1.weight" in deeper
     assert deeper.endswith("and 30 more")
     assert "missing" not in deeper
@@ -213,7 +213,7 @@ def test_the_shortcut_and_the_depth_are_inferred() -> None:
             b"\x80\x02}X\x0c\x00\x00\x00conv1.weightctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\n"
             b"X\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x04tQK\x00K\x04\x85K\x01\x85\x89}tRs.",
             bytes(2**27),
-            "larger, unpacked, than weights are",
+            "too large for weights when unpacked",
         ),
     ],
     ids=["unknown-instruction", "extension", "bomb"],

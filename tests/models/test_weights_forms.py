@@ -268,10 +268,10 @@ def test_parts_that_our_networks_lack_are_no_network_of_ours(tmp_path: Path) -> 
     found = read_weights_file(saved(tmp_path / "w", content))
     assert "net.layer1.0.attention.fc.weight" in found.weights  # so that it does not fit, and is named
     with pytest.raises(
-        CheckpointError, match=r"its 2 arrays are of no network that ResLab has .*: features\.0\.weight"
+        CheckpointError, match=r"its 2 arrays are not of any of ResLab's networks .*: features\.0\.weight"
     ):
         read_weights(saved(tmp_path / "w", {"features.0.weight": torch.eye(2), "features.0.bias": torch.ones(2)}))
-    with pytest.raises(CheckpointError, match=r"its array is of no network that ResLab has .*: features\.0\.weight"):
+    with pytest.raises(CheckpointError, match=r"its array is not of any of ResLab's networks .*: features\.0\.weight"):
         read_weights(saved(tmp_path / "w", {"features.0.weight": torch.eye(2)}))
 
 

@@ -64,7 +64,7 @@ def test_weights_that_were_trained_on_elsewhere_are_measured_in_the_runs_network
     with pytest.raises(ResLabError, match="a run has its own recipe; depth only goes with weights=FILE alone"):
         reslab.evaluate(run, weights=tmp_path / "tuned.pt", depth=20)
     torch.save({"0.weight": torch.zeros(1)}, tmp_path / "other.pt")
-    with pytest.raises(reslab.CheckpointError, match=r"do not fit this network|of no network that ResLab has"):
+    with pytest.raises(reslab.CheckpointError, match=r"do not fit this network|not of any of ResLab's networks"):
         reslab.evaluate(run, weights=tmp_path / "other.pt")
     for name in ("gone.pt", "gone.safetensors"):
         with pytest.raises(reslab.CheckpointError, match="there is no such file"):
@@ -136,7 +136,7 @@ FAULTY = {
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        ("channels", r"fails on images of 1 x 3 x 10 x 10.*Every network is given 3 channels"),
+        ("channels", r"fails on images of 1 x 3 x 10 x 10.*Every network gets 3 channels"),
         ("outputs", "must give 2 x 2 numbers, one for each class; it gives 2 x 10"),
         ("size", r"fails on images of 2 x 3 x 10 x 10"),
         ("pair", "must return one tensor, N x classes, not tuple"),

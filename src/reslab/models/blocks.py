@@ -1,4 +1,4 @@
-"""What the residual and plain networks are made of: blocks, shortcuts, stages of blocks."""
+"""Building blocks of the residual and plain networks: blocks, shortcuts, stages of blocks."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -63,7 +63,7 @@ class Bottleneck(nn.Module):
 
 
 class Checkpointed(nn.Module):
-    """Keeps only the input of a block for the backward pass and computes the rest again."""
+    """Keeps only the input of a block for the backward pass and recomputes the rest."""
 
     @torch._disable_dynamo  # type: ignore[attr-defined]  # torch.compiler.disable imports the compiler at once
     def forward(self, x: Tensor) -> Tensor:
@@ -73,7 +73,7 @@ class Checkpointed(nn.Module):
             super().forward,
             x,
             use_reentrant=False,
-            preserve_rng_state=bool(getattr(self, "dropout", 0.0)),  # the same values are dropped again
+            preserve_rng_state=bool(getattr(self, "dropout", 0.0)),  # to drop the same values again
             context_fn=self._contexts,
         )
         return y
@@ -83,15 +83,15 @@ class Checkpointed(nn.Module):
 
 
 class CheckpointedBlock(Checkpointed, Block):
-    """A block that keeps only its input for the backward pass and computes the rest again."""
+    """A block that keeps only its input for the backward pass and recomputes the rest."""
 
 
 class CheckpointedBottleneck(Checkpointed, Bottleneck):
-    """A bottleneck that keeps only its input for the backward pass and computes the rest again."""
+    """A bottleneck that keeps only its input for the backward pass and recomputes the rest."""
 
 
 class ZeroPadding(nn.Module):
-    """Shortcut A: the identity at every second pixel where the stride is 2, and zero channels for those that are new.
+    """Shortcut A: the identity, at every second pixel if the stride is 2, with zeros for the new channels.
 
     The zeros come after the old channels, or half before and half after them (`centred`).  No parameters.
     """
@@ -116,13 +116,13 @@ def make_stage(
     stride: int,
     shortcut: str,
 ) -> nn.Sequential:
-    """Return blocks one after the other, the first of which has the stride and changes the number of channels."""
+    """Return a sequence of blocks; the first has the stride and changes the number of channels."""
     first = block(in_channels, channels, stride, shortcut)
     return nn.Sequential(first, *(block(channels, channels, 1, shortcut) for _ in range(num_blocks - 1)))
 
 
 def _shortcut(in_channels: int, channels: int, stride: int, shortcut: str) -> nn.Module | None:
-    """Return what the shortcut does to its input; None where that is nothing, or where there is none."""
+    """Return the shortcut's module; None if it is the identity, or there is no shortcut."""
     same_size = stride == 1 and in_channels == channels
     if shortcut == "none" or (same_size and shortcut != "C"):
         return None
@@ -135,12 +135,12 @@ def _shortcut(in_channels: int, channels: int, stride: int, shortcut: str) -> nn
 
 
 def relu_after(norm: nn.Module, x: Tensor) -> Tensor:
-    """Return relu(x), in place unless a hook may still look at what the norm gave."""
+    """Return relu(x), in place unless a hook may still look at the norm's output."""
     return F.relu(x, inplace=not is_watched(norm))
 
 
 def is_watched(module: nn.Module) -> bool:
-    """Say whether a module has hooks of its own, or shares in those of all modules."""
+    """Say whether a module has hooks, or there are global ones."""
     return bool(
         module._forward_hooks
         or module._forward_pre_hooks
@@ -155,7 +155,7 @@ def is_watched(module: nn.Module) -> bool:
 
 @contextmanager
 def _keeping_statistics(block: nn.Module) -> Iterator[None]:
-    """Undo what a second forward pass does to batch norm's running statistics, also where it stops early."""
+    """Undo what a second forward pass does to batch norm's running statistics, even if it stops early."""
     kept = [(buffer, buffer.clone()) for buffer in block.buffers()]
     try:
         yield

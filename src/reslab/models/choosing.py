@@ -1,4 +1,4 @@
-"""Which of the named arrays in a file are the weights: the only network of ours, or the one that is asked for."""
+"""Which of the named arrays in a file are the weights: those of our only network in it, or of the one requested."""
 
 import re
 import shlex
@@ -24,7 +24,7 @@ from reslab.models.stored import Stored
 
 
 def choose(contents: Contents, entry: str | None, path: Path) -> tuple[Entry, list[str]]:
-    """Return the entry that is asked for or the only one that is a network, and what to say of the others."""
+    """Return the requested entry, or the only one that is a network, and remarks on the others."""
     entries = _whole_networks(contents.entries)
     alike = [one for one in entries if _is_network(one.arrays) and not _unexpected(one)]
     networks = _distinct(alike)
@@ -42,7 +42,7 @@ def choose(contents: Contents, entry: str | None, path: Path) -> tuple[Entry, li
     else:
         arrays = "array is" if contents.num_arrays == 1 else f"{contents.num_arrays} arrays are"
         raise CheckpointError(
-            f"its {arrays} of no network that ResLab has (it has those of He et al. 2016): {listed(contents.names)}"
+            f"its {arrays} not of any of ResLab's networks (those of He et al. 2016): {listed(contents.names)}"
         )
     if chosen.twice:
         raise CheckpointError(f"it holds {chosen.twice} twice, under two names")
@@ -55,7 +55,7 @@ def choose(contents: Contents, entry: str | None, path: Path) -> tuple[Entry, li
 
 
 def _whole_networks(entries: list[Entry]) -> list[Entry]:
-    """Return the entries, those made whole that have their linear layer, or a part of their names, elsewhere."""
+    """Return the entries, completed if their linear layer, or a part of their arrays, is in another entry."""
     if any(_is_network(one.arrays) for one in entries):
         return entries
     heads = [one for one in entries if {"fc.weight", "fc.bias"} == one.arrays.keys()]
@@ -73,7 +73,7 @@ def _whole_networks(entries: list[Entry]) -> list[Entry]:
 
 
 def _distinct(entries: list[Entry]) -> list[Entry]:
-    """Return the entries without those that are the same arrays of the file, or the same numbers, once more."""
+    """Return the entries without duplicates: those that are the same arrays in the file, or have the same numbers."""
     found: list[Entry] = []
     for one in entries:
         if not any(_are_same(one.arrays, other.arrays) for other in found):
@@ -104,7 +104,7 @@ def _named(entries: list[Entry], networks: list[Entry], name: str, path: Path) -
 
 
 def _is_network(arrays: Mapping[str, Shaped]) -> bool:
-    """Return whether these are all parameters of a network of ours, of the right shapes."""
+    """Return whether these are all the parameters of one of our networks, with the right shapes."""
     depth, classes = infer_depth(arrays), infer_classes(arrays)
     if depth is None or classes is None:
         return False
@@ -114,7 +114,7 @@ def _is_network(arrays: Mapping[str, Shaped]) -> bool:
 
 
 def _unexpected(entry: Entry) -> dict[str, Stored]:
-    """Return the arrays among a network's that it has no place for; counters and the like may be there."""
+    """Return the arrays with a network's prefix that it has no place for, except counters and similar scalars."""
     return {name: array for name, array in entry.unknown.items() if not _is_counter(name, array)}
 
 

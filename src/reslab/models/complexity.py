@@ -1,4 +1,4 @@
-"""What a network is made of and what it costs: sizes, blocks, parameters and multiply-adds, counted exactly."""
+"""The structure and cost of networks: sizes, blocks, parameters and multiply-adds, counted exactly."""
 
 import copy
 import math
@@ -26,7 +26,7 @@ def multiply_adds(module: nn.Module, image_shape: tuple[int, int, int] = (3, 32,
     """Return the multiply-adds of the convolutions and linear layers for one image of C x H x W.
 
     This is what He et al. 2016, table 1, call FLOPs.  Biases, batch norm, activations, additions and pooling are not
-    counted.  The module is one of ours (see `own_multiply_adds`), and is neither run nor changed: a copy is.
+    counted.  The module must be one of ours (else see `own_multiply_adds`); it is neither run nor changed: a copy is.
     """
     total = 0
 
@@ -39,12 +39,12 @@ def multiply_adds(module: nn.Module, image_shape: tuple[int, int, int] = (3, 32,
 
 
 def own_multiply_adds(module: nn.Module, image_shape: tuple[int, int, int]) -> int:
-    """Return the multiply-adds for one image of C x H x W of any network: its matrix products and convolutions.
+    """Return any network's multiply-adds for one image of C x H x W: those of its matrix products and convolutions.
 
-    Counted by torch as a copy computes, so that functional calls and attention are in it; for our own networks it is
+    Counted by torch while a copy runs, so that functional calls and attention are included; for our networks, use
     `multiply_adds`.
     """
-    from torch.utils.flop_counter import FlopCounterMode  # takes a fifth of a second, which others need not wait
+    from torch.utils.flop_counter import FlopCounterMode  # takes 0.2 s, which other commands need not wait for
 
     twin = copy.deepcopy(module).float().cpu().eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
@@ -73,8 +73,9 @@ def catalogue(
 def later_catalogue(
     *, depths: Iterable[int] | None = None, num_classes: Iterable[int] = (10, 100)
 ) -> list[dict[str, str | int]]:
-    """Return rows like those of `catalogue` for pre-activation and wide networks: those of `LATER` or, of these depths,
-    those of `LATER` and every wide one of a usual width.
+    """Return rows like those of `catalogue` for pre-activation and wide networks.
+
+    They are those of `LATER` or, with `depths`, those of `LATER` of these depths and every wide one in `WIDTHS`.
     """
     asked: tuple[tuple[str, int, int], ...] = LATER
     if depths is not None:
@@ -112,16 +113,16 @@ class Architecture:
     sizes: dict[str, int]
     """Height of the output of each stage: conv1, conv2_x to conv5_x and the classifier."""
     blocks: dict[str, str]
-    """What each stage is made of, as in [1x1, 64; 3x3, 64; 1x1, 256] x 3."""
+    """Layers of each stage, as in [1x1, 64; 3x3, 64; 1x1, 256] x 3."""
     parameters: int
     multiply_adds: int
     multiply_adds_and_batch_norm: int
-    """With two operations for each value that is normalised; cut to one decimal, these are the paper's figures."""
+    """With two operations for each normalised value; truncated to one decimal, these are the paper's figures."""
 
 
 @cache
 def architecture(family: str, depth: int) -> Architecture:
-    """Return what a network for ImageNet is made of, read off the network itself."""
+    """Return the architecture of a network for ImageNet, derived from the network itself."""
     network = networks.skeleton(family, depth, "B", 1000)
     stages = {"conv1": "conv1", **{f"layer{place}": f"conv{place + 1}_x" for place in (1, 2, 3, 4)}, "fc": "classifier"}
     sizes: dict[str, int] = {}
@@ -153,7 +154,7 @@ def imagenet_catalogue(
 ) -> list[dict[str, str | int]]:
     """Return rows like those of `catalogue` for the networks of table 1, shortcut B, and images of 224 x 224.
 
-    Those without a bottleneck have no row in the family imagenet-1x1: it would be the same network.
+    Networks without bottlenecks have no row in the family imagenet-1x1: it would be the same network.
     """
     rows: list[dict[str, str | int]] = []
     for classes in num_classes:
@@ -179,8 +180,8 @@ def _row(family: str, depth: int, width: int, shortcut: str, num_classes: int) -
     layers = FAMILIES[family].layers
     assert layers is not None
     step, rest = layers
-    # All blocks but the first of a stage are alike, so that the costs are linear in the depth; a network of depth 1202
-    # would take seconds to count.
+    # All blocks but the first of a stage are alike, so costs are linear in the depth; counting depth 1202 directly
+    # would take seconds.
     two, three = (_cost(family, n * step + rest, width, shortcut, num_classes) for n in (2, 3))
     further = (depth - rest) // step - 2
     num_parameters, num_multiply_adds = (a + further * (b - a) for a, b in zip(two, three, strict=True))
@@ -204,7 +205,7 @@ def _cost(
 
 
 def _operations(layer: nn.Module, output: Tensor) -> int:
-    """Return the multiply-adds for one image of a convolution or linear layer; for batch norm one of each a value."""
+    """Return a convolution's or linear layer's multiply-adds for one image; for batch norm, two per value."""
     values = math.prod(output.shape[1:])
     if isinstance(layer, nn.Conv2d):
         area = layer.kernel_size[0] * layer.kernel_size[1]
@@ -217,9 +218,9 @@ def _operations(layer: nn.Module, output: Tensor) -> int:
 def _watch(
     module: nn.Module, image_shape: tuple[int, int, int], note: Callable[[str, nn.Module, Tensor], None]
 ) -> None:
-    """Call `note` with the name, the module and the output of every part, as a batch of no images passes a copy.
+    """Run a copy on an empty batch and call `note` with the name, module and output of every part.
 
-    That has all shapes and computes nothing.
+    The outputs have all shapes but the batch size, and nothing is computed.
     """
     twin = networks.with_memory(copy.deepcopy(module).float()).eval()
     for name, layer in twin.named_modules():

@@ -1,4 +1,4 @@
-"""What a file of weights holds, by its content: safetensors, torch's formats, pickles, NumPy's; nothing is run."""
+"""The contents of a weights file, recognised by content: safetensors, torch, pickle, NumPy; nothing in it is run."""
 
 import io
 import mmap
@@ -22,21 +22,21 @@ from reslab.models.stored import DTYPES, NUMPY, StorageName, Storages, from_byte
 
 MAX_PICKLE_BYTES = 256 << 20
 MAX_UNPACKED_BYTES = 4 << 30
-"""The most that the compressed parts of one file may come to."""
+"""Maximum unpacked size of the compressed parts of one file."""
 MAX_UNPACKED_TIMES = 16
-"""And how much they may grow, beyond some 64 MiB: packing makes numbers hardly smaller, and bombs a thousand times."""
+"""Maximum growth on unpacking, beyond 64 MiB: weights hardly compress, zip bombs grow a thousandfold."""
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-"""The number that torch's files from before version 1.6 begin with, pickled."""
+"""The number, pickled, at the start of torch's files from before version 1.6."""
 
 
 NUMPY_MAGIC = b"\x93NUMPY"
 
 
 def read_content(path: Path) -> tuple[Any, Storages]:
-    """Return what is in a file as `reslab.inert` has it, its arrays as `Stored` or described there, and their numbers.
+    """Return a file's content as `reslab.inert` represents it, its arrays as `Stored` or described, and its storages.
 
-    Raises `CheckpointError` with a clause about "it": what the file is where it holds no weights, or what is wrong.
+    Raises `CheckpointError` with a clause about "it": what the file is if it holds no weights, or what is wrong.
     """
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
@@ -56,11 +56,11 @@ def read_content(path: Path) -> tuple[Any, Storages]:
             text = as_text(head)
             if text is not None:
                 raise CheckpointError(describe_text(text)) from None
-            raise CheckpointError(f"{error}, or no file of torch's") from None
+            raise CheckpointError(f"{error}, or not a torch file") from None
 
 
 class _Nowhere:
-    """The storages of a file that has none of its own."""
+    """The storages of a file that has none."""
 
     def numbers(self, storage: StorageName, _dtype: torch.dtype) -> Tensor:
         raise CheckpointError(f"it is damaged: it refers to the storage {storage.key!r}, which it does not contain")
@@ -81,7 +81,7 @@ class _Zip:
     folder: str
     swapped: bool
     room: int
-    """Bytes that its parts may still unpack to."""
+    """Bytes that the remaining parts may unpack to."""
     known: dict[tuple[str, torch.dtype], Tensor] = field(default_factory=dict)
 
     def numbers(self, storage: StorageName, dtype: torch.dtype) -> Tensor:
@@ -114,22 +114,22 @@ def _zip(path: Path) -> tuple[Any, Storages]:
 
 
 def _room(path: Path) -> int:
-    """Return the bytes that the parts of an archive may unpack to; all that is not packed has room."""
+    """Return the bytes that the parts of an archive may unpack to, at least the size of the file."""
     size = path.stat().st_size
     return max(size, min(MAX_UNPACKED_BYTES, (64 << 20) + MAX_UNPACKED_TIMES * size))
 
 
 def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
-    """Return a member of an archive; raise `CheckpointError` where it is missing, damaged or too large."""
+    """Return a member of an archive; raise `CheckpointError` if it is missing, damaged or too large."""
     try:
         with archive.open(name) as file:
             content = file.read(most + 1)
     except KeyError:
         raise CheckpointError(f"it is damaged: its part {name[:200]!r} is missing") from None
-    except Exception as error:  # zlib's, bzip2's and the system's own errors, too
+    except Exception as error:  # including errors of zlib, bzip2 and the system
         raise CheckpointError(f"it is damaged: its part {name[:200]!r} cannot be unpacked") from error
     if len(content) > most:
-        raise CheckpointError(f"its part {name[:200]!r} is larger, unpacked, than weights are")
+        raise CheckpointError(f"its part {name[:200]!r} is too large for weights when unpacked")
     return content
 
 
@@ -165,7 +165,7 @@ def _npy(file: BinaryIO, size: int) -> Any:
 
 @dataclass
 class _Legacy:
-    """torch's format before 1.6: the numbers of each storage follow the pickles, in an order that the last one says."""
+    """torch's format before 1.6: the numbers of each storage follow the pickles, in the order given by the last one."""
 
     content: dict[str, bytearray]
     swapped: bool
@@ -181,7 +181,7 @@ class _Legacy:
 
 
 def _pickles(source: "mmap.mmap | io.BytesIO", depth: int = 0) -> tuple[Any, Storages]:
-    """Return what a plain pickle says, or the fourth of those that torch once wrote one after another."""
+    """Return the content of a plain pickle, or of the fourth in a sequence of five that torch used to write."""
     first = read_pickle(source, check_name)
     if first != LEGACY_MAGIC:
         return first, _Pickled(depth)
@@ -189,7 +189,7 @@ def _pickles(source: "mmap.mmap | io.BytesIO", depth: int = 0) -> tuple[Any, Sto
     little = dict(system.named()).get("little_endian", True) if isinstance(system, Table) else True
     root, keys = read_pickle(source, check_name), read_pickle(source, check_name)
     if version != 1001 or type(keys) is not list:
-        raise CheckpointError("it is damaged or of a format that torch never had")
+        raise CheckpointError("it is damaged or not in any of torch's formats")
     sizes = _item_sizes(root)
     content: dict[str, bytearray] = {}
     for key in keys:
@@ -203,7 +203,7 @@ def _pickles(source: "mmap.mmap | io.BytesIO", depth: int = 0) -> tuple[Any, Sto
 
 
 def _item_sizes(root: Any) -> dict[str, int]:
-    """Return the bytes of one number of each storage that a pickle names."""
+    """Return the bytes per number of each storage that a pickle names."""
     sizes: dict[str, int] = {}
     todo, seen = [root], set()
     while todo:
@@ -221,7 +221,7 @@ def _item_sizes(root: Any) -> dict[str, int]:
 
 @dataclass
 class _Pickled:
-    """A plain pickle of tensors: each storage is a file of torch's of its own, as bytes."""
+    """A plain pickle of tensors: each storage is a complete torch file, as bytes."""
 
     depth: int
 
@@ -234,5 +234,5 @@ class _Pickled:
         return storages.numbers(StorageName(str(key[2]), dtype), dtype)
 
 
-_CUT_OFF = "it is a file of torch's that is damaged or cut off; get it again"
+_CUT_OFF = "it is a torch file that is damaged or cut off; get it again"
 _ITEMS_OF_QUANTISED = {"QInt32Storage": 4}

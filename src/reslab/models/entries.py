@@ -1,4 +1,4 @@
-"""The named arrays in what a file holds, wherever they are; and which of them may be weights of a network of ours."""
+"""The named arrays anywhere in a file's content, and which of them may be weights of one of our networks."""
 
 import re
 from collections import deque
@@ -14,35 +14,35 @@ from reslab.models.names import our_name
 from reslab.models.stored import Storages, Stored, parts, stored
 
 MAX_DEPTH = 32
-"""Entries within entries that are looked into."""
+"""Maximum nesting depth that is searched."""
 
 _A_LAYER = "layer1.0.conv1.weight"
-"""What every network of ours has, so that names beside it which also begin alike are those of another one."""
+"""A layer of every one of our networks: a group of arrays that has it is a network, not a part of another."""
 
 _NORM_FIRST = re.compile(
     r"norm\.(weight|bias|running_mean|running_var|num_batches_tracked)|layer[123]\.\d+\.downsample\.weight"
 )
-"""What pre-activation and wide networks have and others lack: a batch norm at the end, projections without one."""
+"""Parameters that only pre-activation and wide networks have: a final batch norm, projections without batch norm."""
 
 TOP = "top"
-"""The label of weights that are no entry of anything."""
+"""The label of weights at the top level."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Arrays under one name, whose own names begin alike: by the names of our networks."""
+    """Arrays in one place that share a prefix, by their names in our networks."""
 
     label: str
-    """Where they are, as in state_dict_ema or state_dict.encoder_q."""
+    """Where they are, such as state_dict_ema or state_dict.encoder_q."""
     prefix: str
-    """What was taken off their names, as in module; empty for nothing."""
+    """The prefix removed from their names, such as module; empty for none."""
     arrays: dict[str, Stored]
     twice: str = ""
-    """A name that two arrays have, where there is one."""
+    """A name that two arrays have, if any."""
     unknown: dict[str, Stored] = field(default_factory=dict)
-    """Those that begin alike and have no name of ours, by the names that they have in the file."""
+    """Arrays with the same prefix that are not named as in our networks, by their names in the file."""
     outside: tuple[str, ...] = ()
-    """Names beside these, with other beginnings."""
+    """Names in the same place with other prefixes."""
 
 
 @dataclass
@@ -51,19 +51,19 @@ class Contents:
 
     entries: list[Entry]
     num_arrays: int
-    """How many arrays there are under any name."""
+    """Number of named arrays."""
     names: list[str]
     """Some of their names."""
     modules: list[str]
-    """Classes of whole networks."""
+    """Classes of pickled networks."""
     top: list[str]
-    """Names of the entries at the top."""
+    """Names of the top-level entries."""
     odd: str = ""
-    """Why some array is no plain one."""
+    """Why some array is not a plain one."""
 
 
 def find_entries(root: Any, storages: Storages) -> Contents:
-    """Return what there is of named arrays, those nearest to the top first; each object is looked at once."""
+    """Return the named arrays in a file's content, the least nested first; each object is searched once."""
     found = Contents([], 0, [], [], [name for name, _ in parts(root) if name is not None][:20])
     todo: deque[tuple[tuple[str, ...], Any]] = deque([((), root)])
     seen: set[int] = set()
@@ -93,7 +93,7 @@ def find_entries(root: Any, storages: Storages) -> Contents:
 
 
 def _flat(value: Any) -> Iterable[tuple[str | None, Any]]:
-    """Return the parts of a value; an ordered dict of old is made from a list of pairs, and some save that alone."""
+    """Return the parts of a value; pairs in a list count as named, as in old ordered dicts and some files."""
     pairs = value
     if isinstance(value, Record) and value.maker == "collections.OrderedDict" and type(value.arguments) is tuple:
         pairs = value.arguments[0] if value.arguments else None
@@ -112,7 +112,7 @@ def _is_module(value: Record) -> bool:
 
 
 def _by_prefix(path: str, arrays: dict[str, Stored]) -> list[Entry]:
-    """Return the entries among arrays under one name: one for each beginning, the shortest first."""
+    """Return the entries among the arrays in one place: one for each prefix, the shortest first."""
     groups: dict[str, dict[str, Stored]] = {}
     twice: dict[str, str] = {}
     unknown: dict[str, Stored] = {}
@@ -123,7 +123,7 @@ def _by_prefix(path: str, arrays: dict[str, Stored]) -> list[Entry]:
             continue
         prefix, ours = known
         if ours.endswith("num_batches_tracked") and (array.shape != () or array.dtype.is_floating_point):
-            continue  # made over with the weights; nothing needs it
+            continue  # converted along with the weights; nothing needs it
         group = groups.setdefault(prefix, {})
         if ours in group:
             twice[prefix] = ours
@@ -148,7 +148,7 @@ def _by_prefix(path: str, arrays: dict[str, Stored]) -> list[Entry]:
 
 
 def mixed(entries: list[Entry]) -> Entry | None:
-    """Return the arrays of several beginnings as one entry, where no two have the same name; else None."""
+    """Return the arrays of several entries as one, if no two have the same name; else None."""
     arrays: dict[str, Stored] = {}
     for entry in entries:
         if entry.twice or arrays.keys() & entry.arrays.keys():
@@ -158,19 +158,19 @@ def mixed(entries: list[Entry]) -> Entry | None:
 
 
 def listed(names: Iterable[str], most: int = 6) -> str:
-    """Return names from a file as they can be printed, not too many."""
+    """Return names from a file in printable form, at most `most` of them."""
     every = [printable(name) for name in names]
     return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")
 
 
 def check_anything(found: Contents) -> None:
-    """Raise `CheckpointError`, with a clause about "it", where a file has no named arrays."""
+    """Raise `CheckpointError`, with a clause about "it", if a file has no named arrays."""
     if found.entries or found.num_arrays:
         return
     if found.modules:
         raise CheckpointError(
             f"it holds a whole network (an object of {printable(found.modules[0])}), which only its own program can "
-            "make; save its weights alone: torch.save(model.state_dict(), ...)"
+            "load; save only its weights: torch.save(model.state_dict(), ...)"
         )
     entries = f"its entries are {listed(found.top)}" if found.top else "it has no entries"
-    raise CheckpointError(f"it holds no weights: nowhere in it are there arrays under names ({entries})")
+    raise CheckpointError(f"it holds no weights: there are no named arrays in it ({entries})")

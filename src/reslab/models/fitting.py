@@ -1,4 +1,4 @@
-"""What network of ours named arrays are of, by their names and shapes alone, and what keeps them from being one."""
+"""Which of our networks named arrays belong to, by their names and shapes alone, and why they do not fit one."""
 
 import re
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ from reslab.models.preact import FIRST_CHANNELS
 from reslab.recipe import IMAGENET_FAMILIES, Recipe
 
 MAX_BLOCKS = 500
-"""Blocks of a stage from which on a file is of no network that anyone trains; depth 1202 has 200."""
+"""Maximum blocks per stage; nobody trains larger networks: depth 1202 has 200."""
 
 
 class Shaped(Protocol):
-    """What has a shape and a type of numbers: a tensor, or one in a file."""
+    """Anything with a shape and a dtype: a tensor, or one in a file."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -24,9 +24,9 @@ class Shaped(Protocol):
 
 
 def infer_shortcut(state: Mapping[str, Shaped]) -> str:
-    """Return which shortcut the weights are of: C, B, or A where none has parameters.
+    """Return the shortcut of the weights: C, B, or A if no shortcut has parameters.
 
-    A and A-centred, and a plain network, have the same weights and cannot be told apart.
+    A, A-centred and plain networks have the same weights and cannot be distinguished.
     """
     if infer_width(state) > 1:
         return "B"
@@ -38,9 +38,9 @@ def infer_shortcut(state: Mapping[str, Shaped]) -> str:
 
 
 def infer_depth(state: Mapping[str, Shaped], family: str | None = None) -> int | None:
-    """Return the depth by the numbers of blocks in the stages, or None where no network of ours has these.
+    """Return the depth from the numbers of blocks in the stages, or None if none of our networks has these.
 
-    A `family` says how layers are counted: a wide network of width 1 is a pre-activation one of two layers fewer.
+    `family` says how layers are counted: a wide network of width 1 is a pre-activation one with two layers fewer.
     """
     stages = [
         len({match[1] for name in state if (match := re.match(rf"layer{stage}\.(\d+)\.conv1\.weight$", name))})
@@ -54,7 +54,7 @@ def infer_depth(state: Mapping[str, Shaped], family: str | None = None) -> int |
 
 
 def infer_width(state: Mapping[str, Shaped]) -> int:
-    """Return how many times the usual filters a wide network has; 1 for any other."""
+    """Return the width factor of a wide network; 1 for any other."""
     if not has_norm_first(state) or _has_bottlenecks(state):
         return 1
     shape = state["layer1.0.conv1.weight"].shape
@@ -63,13 +63,13 @@ def infer_width(state: Mapping[str, Shaped]) -> int:
 
 
 def infer_classes(state: Mapping[str, Shaped]) -> int | None:
-    """Return the number of classes by the linear layer, or None where there is none."""
+    """Return the number of classes from the linear layer, or None if there is none."""
     shape = state["fc.weight"].shape if "fc.weight" in state else ()
     return shape[0] if len(shape) == 2 and shape[0] else None
 
 
 def infer_families(state: Mapping[str, Shaped]) -> tuple[str, ...]:
-    """Return the families that the weights may be of, for they look alike; the usual one first."""
+    """Return the families that the weights may be of, as some look alike; the usual one first."""
     if _is_imagenet(state):
         return IMAGENET_FAMILIES if _has_bottlenecks(state) else IMAGENET_FAMILIES[:1]
     if has_norm_first(state):
@@ -88,7 +88,7 @@ def fits_recipe(recipe: Recipe, state: Mapping[str, Shaped]) -> bool:
 
 
 def has_norm_first(state: Mapping[str, Any]) -> bool:
-    """Say whether the weights are of a pre-activation or wide network of ours: a batch norm after the last block."""
+    """Say whether the weights are of our pre-activation or wide networks, with a batch norm after the last block."""
     return {"norm.weight", "norm.running_mean", "layer1.0.conv1.weight", "layer3.0.bn1.weight"} <= set(state)
 
 
@@ -97,7 +97,7 @@ def _has_bottlenecks(state: Mapping[str, Any]) -> bool:
 
 
 def misfits(own: Mapping[str, Shaped], state: Mapping[str, Shaped]) -> list[tuple[str, list[str]]]:
-    """Return what is missing, unexpected or of another shape or type, in words and names; nothing where all fits."""
+    """Return what is missing, unexpected or of another shape or type, as words and names; empty if all fits."""
     missing = [name for name in own if name not in state and not name.endswith("num_batches_tracked")]
     unexpected = [name for name in state if name not in own]
     misshapen = [

@@ -1,4 +1,4 @@
-"""Files that are no weights, by their content: what each is, in words, and what to do about it."""
+"""Files that are not weights, recognised by content: what each is, in words, and what to do about it."""
 
 import json
 import re
@@ -8,9 +8,9 @@ from pathlib import Path
 from reslab.errors import CheckpointError
 from reslab.foreign import AGAIN, HEAD_BYTES, printable, recognised
 
-_UNPACK = "unpack it, and give the file of weights that is in it"
+_UNPACK = "unpack it, and give the weights file that is in it"
 MAX_INDEX_BYTES = 16 << 20
-"""An index of a checkpoint's parts is smaller."""
+"""Maximum size of an index of a checkpoint's parts."""
 
 _CONVERT = "save the weights under their names as safetensors or with torch.save(model.state_dict(), ...) first"
 
@@ -19,28 +19,28 @@ _MAGIC: tuple[tuple[bytes, str, str], ...] = (
     (b"GGUF", "a GGUF file, of language models", _CONVERT),
     (b"\x89PNG", "a picture", AGAIN),
     (b"\xff\xd8\xff", "a picture", AGAIN),
-    (b"TDF$", "an archive of TensorFlow's", _CONVERT),
+    (b"TDF$", "a TensorFlow archive", _CONVERT),
 )
 
 
 def check_head(head: bytes) -> None:
-    """Raise `CheckpointError`, with a clause about "it", where a file's beginning shows that it holds no weights."""
+    """Raise `CheckpointError`, with a clause about "it", if a file's first bytes show that it holds no weights."""
     if what := recognised(head, _UNPACK):
         raise CheckpointError(what)
     for magic, what, todo in _MAGIC:
         if head.startswith(magic):
             raise CheckpointError(f"it is {what}; {todo}")
     if head[4:8] == b"TFL3":
-        raise CheckpointError(f"it is a network of TensorFlow Lite's; {_CONVERT}")
+        raise CheckpointError(f"it is a TensorFlow Lite network; {_CONVERT}")
     if _is_onnx(head):
         raise CheckpointError(f"it is a network in ONNX; {_CONVERT}")
 
 
 def check_part(path: Path) -> None:
-    """Raise `CheckpointError`, with a clause about "it", where a file is but a part of a checkpoint, or its index."""
+    """Raise `CheckpointError`, with a clause about "it", if a file is only a part of a checkpoint, or its index."""
     if path.suffix == ".distcp" or path.name == ".metadata":
         raise CheckpointError(
-            "it is a part of a distributed checkpoint of torch's; make a file of its folder with "
+            "it is a part of a distributed torch checkpoint; convert its folder to one file with "
             "torch.distributed.checkpoint.format_utils.dcp_to_torch_save(FOLDER, FILE), and give that"
         )
     shards = _shards(path)
@@ -54,7 +54,7 @@ def check_part(path: Path) -> None:
 
 
 def _shards(path: Path) -> list[str]:
-    """Return the files that an index of a checkpoint names, as *.safetensors.index.json does; none of another file."""
+    """Return the files named in a checkpoint's index, such as *.safetensors.index.json; none for any other file."""
     if path.stat().st_size > MAX_INDEX_BYTES:
         return []
     with path.open("rb") as file:
@@ -70,22 +70,22 @@ def _shards(path: Path) -> list[str]:
 
 
 def check_archive(names: Sequence[str]) -> None:
-    """Raise `CheckpointError`, with a clause about "it", where a zip archive with these members holds no weights."""
+    """Raise `CheckpointError`, with a clause about "it", if a zip archive with these members holds no weights."""
     inner = [name for name in names if re.search(r"\.(pth?|pt|ckpt|bin|safetensors|th|pyth|pkl|tar|npz)$", name)]
     pickles = [name for name in names if name.endswith("data.pkl")]
     if any(name.endswith("/constants.pkl") or "/code/" in name for name in names):
-        raise CheckpointError(f"it is a network in TorchScript, program and all; {_CONVERT}")
+        raise CheckpointError(f"it is a TorchScript network, including its program; {_CONVERT}")
     if any(name.endswith((".pt2", "archive_format", "/models/model.json")) for name in names):
-        raise CheckpointError(f"it is a program of torch.export; {_CONVERT}")
+        raise CheckpointError(f"it is a torch.export program; {_CONVERT}")
     if any(name.endswith(".weights.h5") for name in names):
-        raise CheckpointError(f"it is a network of Keras; {_CONVERT}")
+        raise CheckpointError(f"it is a Keras network; {_CONVERT}")
     if not pickles and not (names and all(name.endswith(".npy") for name in names)):
-        listed = f": in it is {', '.join(printable(name) for name in inner[:5])}" if inner else ""
+        listed = f": it contains {', '.join(printable(name) for name in inner[:5])}" if inner else ""
         raise CheckpointError(f"it is a zip archive; {_UNPACK}{listed}")
 
 
 def _is_onnx(head: bytes) -> bool:
-    """ONNX is a protocol buffer: field 1 (version of its format, below 20), then names of who made it or a graph."""
+    """Say whether a file looks like ONNX: a protocol buffer with a format version below 20, then producer or graph."""
     if len(head) < 8 or head[0] != 0x08 or not 1 <= head[1] < 20 or head[2] not in (0x12, 0x1A, 0x22, 0x3A, 0x42):
         return False
     return (

@@ -23,9 +23,9 @@ from reslab.models.preact import PreActResNet
 
 
 def fused(network: nn.Module) -> nn.Module:
-    """Let a network use the kernels from now on, if it is one they are made for; return it.
+    """Make a network use the kernels from now on, if they support it; return it.
 
-    Networks that checkpoint their activations are left as they are.
+    Networks that checkpoint their activations are left unchanged.
     """
     checkpoints = any(isinstance(module, CheckpointedBlock) for module in network.modules())
     if type(network) is ResNet and not checkpoints:
@@ -36,9 +36,9 @@ def fused(network: nn.Module) -> nn.Module:
 def thread_invariant(module: nn.Module) -> bool:
     """Say whether training and evaluating a network on the CPU gives the same bits with any number of threads.
 
-    Where it does, `torch.set_num_threads` may be called between any two steps.  It does where all sums of a step are
-    made by the kernels, or by torch in the same order: for the networks for 32 x 32 images with at most four channels,
-    on a processor with AVX-512 or AVX2.
+    If so, `torch.set_num_threads` may be called between any two steps.  It holds if all sums of a step are computed by
+    the kernels, or by torch in a fixed order: for the networks for 32 x 32 images with at most four channels, on a CPU
+    with AVX-512 or AVX2.
     """
     return (
         kernels().convolves
@@ -49,7 +49,7 @@ def thread_invariant(module: nn.Module) -> bool:
 
 
 def why_plain(network: nn.Module) -> str:
-    """Say why a network that `fused` was given does without the kernels; "" where it uses them."""
+    """Say why a network returned by `fused` does not use the kernels; "" if it does."""
     if isinstance(network, FusedResNet) and network.is_as_built():
         return ""
     if any(isinstance(module, Checkpointed) for module in network.modules()):
@@ -57,15 +57,15 @@ def why_plain(network: nn.Module) -> str:
     if isinstance(network, PreActResNet):
         return "they are for networks in which batch norm follows each convolution"
     if isinstance(network, ImageNetResNet):
-        return "they are for the networks for images of 32 x 32"
-    return "its layers are not those that they are made for"
+        return "they are for networks for images of 32 x 32"
+    return "they do not support its layers"
 
 
 class FusedResNet(ResNet):
-    """A network that uses the kernels wherever they are usable, and else computes as it always does.
+    """A network that uses the kernels wherever possible, and torch's operations otherwise.
 
-    They are for training, and for evaluation where nothing is differentiated: whoever differentiates a network in
-    evaluation mode, looks into it by hooks or changes its modules gets the plain one.
+    The kernels are for training, and for evaluation without gradients: with gradients in evaluation mode, hooks or
+    changed modules, the plain network computes.
     """
 
     def forward(self, images: Tensor) -> Tensor:
@@ -83,9 +83,9 @@ class FusedResNet(ResNet):
         return self._on_cpu(images)
 
     def is_as_built(self) -> bool:
-        """Say whether nothing was done to the modules that the kernels would miss.
+        """Say whether the modules are free of changes that the kernels would ignore.
 
-        They are of the types that they were built of, in one mode, with their own way forward and without hooks.
+        They must have their original types and `forward`, all be in the same mode, and have no hooks.
         """
         mode = self.training
         for module, kind in self._parts():
@@ -99,7 +99,7 @@ class FusedResNet(ResNet):
         return True
 
     def _parts(self) -> Iterator[tuple[nn.Module | None, type[nn.Module]]]:
-        """Yield the modules, by the dictionaries that they are in, and their types; ask no more after a wrong one."""
+        """Yield the modules and the types they should have; do not continue after a wrong one."""
         parts = self._modules
         yield parts["conv1"], nn.Conv2d
         yield parts["bn1"], nn.BatchNorm2d
@@ -124,7 +124,7 @@ class FusedResNet(ResNet):
                     yield downsample, ZeroPadding
 
     def _on_cpu(self, images: Tensor) -> Tensor:
-        """Return the logits, by the processor's kernels."""
+        """Return the logits, computed by the CPU kernels."""
         x, shortcut = norm_relu_twice(self.bn1, convolve(self.conv1, images))
         for stage in (self.layer1, self.layer2, self.layer3):
             for block in stage:
@@ -132,7 +132,7 @@ class FusedResNet(ResNet):
         return linear(self.fc, x.mean(dim=(2, 3)))
 
     def _gpu_network(self, images: Tensor) -> tuple[GPUNetwork, torch.dtype] | None:
-        """Return the network as the graphics card's kernels see it, and what they multiply in; None without them."""
+        """Return the network for the GPU kernels, and the dtype they multiply in; None if they cannot be used."""
         device = images.device
         if not gpu_device.available(device) or not images.dtype == self.fc.weight.dtype == torch.float32:
             return None
@@ -149,11 +149,11 @@ class FusedResNet(ResNet):
 
 
 _ON_GPU: WeakKeyDictionary[FusedResNet, GPUNetwork] = WeakKeyDictionary()
-"""What the networks that live have on a card: not in the modules, which are copied and saved."""
+"""GPU state of live networks: not in the modules, which are copied and saved."""
 
 
 def _fits(images: Tensor) -> bool:
-    """Say whether a card's kernels can do it: few input channels, places that 32 bits hold."""
+    """Say whether the GPU kernels can process the images: few channels, and indices that fit 32 bits."""
     rows = len(images) * images.shape[2] * images.shape[3]
     return images.shape[1] <= MOST_FIRST_CHANNELS and rows * STAGE_CHANNELS[0] < 2**31
 

@@ -1,8 +1,8 @@
-"""A CIFAR network on a graphics card as one operation of autograd, from the images to the mean of the last maps.
+"""A CIFAR network on a GPU as a single autograd operation, from the images to the mean of the last maps.
 
-Forward, a layer is two kernels: the convolution, which leaves statistics of what it convolved, and what follows it.
-Backward it is three: the gradient of what was convolved, that of the weight, and that of the layer's input, which the
-same kernel takes on through the ReLU before.  The gradients of the weights are made beside the others.
+Forward, a layer is two kernels: the convolution, which also computes statistics of its output, and what follows it.
+Backward, it is three: for the gradients of the convolution's output, of its weight, and of the layer's input, where the
+last one also goes back through the preceding ReLU.  The weights' gradients are computed concurrently with the others.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from reslab.models.networks import ResNet
 
 
 class GPUNetwork:
-    """A network as the kernels see it: its layers in order, and what they keep from step to step."""
+    """A network prepared for the kernels: its layers in order, and what is kept from step to step."""
 
     def __init__(self, network: ResNet, device: torch.device) -> None:
         stages = (network.layer1, network.layer2, network.layer3)
@@ -59,7 +59,7 @@ class GPUNetwork:
         return x.mean(dim=(2, 3))
 
     def weight_gradients(self, done: Mapping[nn.Conv2d, Done]) -> WeightGradients:
-        """Return the way to make the weights' gradients, in the order of `pairs`, once for maps of these sizes."""
+        """Return what computes the weights' gradients, in the order of `pairs`; made once for each size of maps."""
         key = tuple(done[self.stem].maps.shape)
         if key not in self._weight_gradients:
             all_sizes = [done[convolution].sizes for convolution, _ in self.pairs]
@@ -82,7 +82,7 @@ class _Network(torch.autograd.Function):
             first = train(block.conv1, x)
             shortcut = _identity(block, x) if projection is None else train(projection, x, relu=False)
             x = train(block.conv2, first, shortcut)
-        network.weight_gradients(done)  # sets them up: during a recording, nothing can
+        network.weight_gradients(done)  # sets them up: impossible while recording
         ctx.kept = network, done
         return x.mean(dim=(2, 3))
 
@@ -90,7 +90,7 @@ class _Network(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         first_only()
         if ctx.kept is None:
-            raise RuntimeError("what this gradient needs is gone after the first time; do the forward pass again")
+            raise RuntimeError("what this gradient needs is freed after the first backward pass; run forward again")
         network, done = ctx.kept
         ctx.kept = None
         backward = _Backward(network, done)
@@ -108,7 +108,7 @@ class _Network(torch.autograd.Function):
 
 
 class _Backward:
-    """A backward pass: the gradients of parameters as they come."""
+    """A backward pass: collects the gradients of the parameters."""
 
     def __init__(self, network: GPUNetwork, done: Mapping[nn.Conv2d, Done]) -> None:
         self._beside = network.beside
@@ -118,10 +118,10 @@ class _Backward:
         self._room = dict(zip((convolution for convolution, _ in network.pairs), self._pieces, strict=True))
         self._of_norms: dict[nn.Conv2d, tuple[Tensor, Tensor]] = {}
         self._in_use: list[Tensor] = []
-        """What is read beside: kept until that has come to an end."""
+        """Tensors that the second stream reads: kept until it has finished."""
 
     def layer(self, done: Done, passed: Passed) -> Tensor:
-        """Return the gradient of what a layer convolved; its parameters' are made."""
+        """Return the gradient of a layer's convolution output; also compute those of its parameters."""
         convolution = done.layer.convolution
         of_convolved, of_gamma, of_beta = done.of_convolved(passed)
         self._of_norms[convolution] = of_gamma, of_beta
@@ -131,7 +131,7 @@ class _Backward:
         return of_convolved
 
     def shortcut(self, block: Block, gradient: Tensor) -> Tensor | None:
-        """Return what a block's shortcut gives to the gradient of its input."""
+        """Return the contribution of a block's shortcut to the gradient of its input."""
         if (projection := _projection(block)) is not None:
             done = self._done[projection]
             return done.of_maps(self.layer(done, done.of_norm(gradient)))
@@ -144,7 +144,7 @@ class _Backward:
         return None if block.plain else gradient
 
     def gradients(self) -> list[Tensor]:
-        """Return all parameters' gradients: of each layer's weight, gamma and beta."""
+        """Return the gradients of all parameters: each layer's weight, gamma and beta."""
         self._beside.ended()
         self._in_use.clear()
         weights = zip(self._room, self._way.add(self._pieces), strict=True)
@@ -152,7 +152,7 @@ class _Backward:
 
 
 class _Beside:
-    """A second stream of a thread, for work that nothing waits for until the end; on the CPU there is none."""
+    """A thread's second stream, for work whose results are not needed until the end; none on the CPU."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -160,7 +160,7 @@ class _Beside:
 
     @contextlib.contextmanager
     def started(self) -> Iterator[None]:
-        """Let work begin there, after all that was asked for before."""
+        """Within this, queue work on the second stream, after all work queued so far."""
         if self._stream is None:
             yield
             return
@@ -169,18 +169,18 @@ class _Beside:
             yield
 
     def ended(self) -> None:
-        """Let all later work wait for it."""
+        """Make all later work wait for the second stream."""
         if self._stream is not None:
             torch.cuda.current_stream(self._device).wait_stream(self._stream)
 
 
 def _projection(block: Block) -> nn.Conv2d | None:
-    """Return the convolution of a block's shortcut, where it has one."""
+    """Return the convolution of a block's shortcut, if it has one."""
     return cast(nn.Conv2d, block.downsample[0]) if isinstance(block.downsample, nn.Sequential) else None
 
 
 def _identity(block: Block, x: Tensor) -> Tensor | None:
-    """Return the shortcut of a block that has no projection; None of a plain one."""
+    """Return the output of a block's shortcut without projection; None for a plain block."""
     if isinstance(block.downsample, ZeroPadding):
         padded: Tensor = block.downsample(x)
         return padded.contiguous(memory_format=torch.channels_last)

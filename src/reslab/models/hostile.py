@@ -1,21 +1,21 @@
-"""Globals that only hostile files name: what runs programs or opens files when others read a pickle."""
+"""Globals that only hostile files name: those that run programs or open files when a pickle is loaded elsewhere."""
 
 from reslab.errors import CheckpointError
 
 
 class HostileError(CheckpointError):
-    """A file that would run something when others open it."""
+    """A file that would run something when another program opens it."""
 
 
 def check_name(name: str) -> None:
-    """Raise `HostileError` for a global, as module.name, that no harmless file needs.  Here none is ever called."""
+    """Raise `HostileError` for a global, as module.name, that no harmless file needs.  ResLab never calls any."""
     module, _, rest = name.partition(".")
-    if name.endswith(("_result", "_size")):  # what the system says of itself, as os.uname does
+    if name.endswith(("_result", "_size")):  # results of system calls, such as os.uname
         return
     if module in _MODULES or (module in ("builtins", "__builtin__") and rest in _BUILTINS) or name in _NAMES:
         raise HostileError(
-            f"opened by other programs it would call {name[:100]}, as hostile files do; nothing in it was run, and it "
-            "is best removed"
+            f"opened by other programs it would call {name[:100]}, as hostile files do; nothing in it was run, and you "
+            "should delete it"
         )
 
 

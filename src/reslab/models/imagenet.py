@@ -14,20 +14,19 @@ STAGE_CHANNELS = (64, 128, 256, 512)
 """Filters of the 3x3 convolutions of the four stages, on maps of 56, 28, 14 and 7 for images of 224."""
 
 EXPANSION = 4
-"""Filters of a bottleneck's last convolution, for each of its 3x3."""
+"""Filters of a bottleneck's last convolution, as a multiple of those of its 3x3."""
 
 
 def has_bottlenecks(depth: int) -> bool:
-    """Say whether the network of this depth is made of bottlenecks; else it has blocks of two layers."""
+    """Say whether the network of this depth has bottlenecks; else it has blocks of two layers."""
     return depth >= 50
 
 
 class ImageNetResNet(nn.Module):
     """A 7x7 convolution and max pooling, four stages of blocks, global average pooling and a linear layer.
 
-    Takes images of any size; 224 x 224 in the paper.  The stride of a bottleneck that has one is in its 3x3
-    convolution, or in its first 1x1 (`stride_first`).  The names of the parameters are torchvision's: conv1, bn1,
-    layer1.0.conv1, ..., layer4.2.bn3, fc.
+    Takes images of any size; 224 x 224 in the paper.  A bottleneck's stride is in its 3x3 convolution, or in its first
+    1x1 (`stride_first`).  The parameters have torchvision's names: conv1, bn1, layer1.0.conv1, ..., layer4.2.bn3, fc.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The processor's kernels for single layers of networks that they were not written for, where a trial agrees."""
+"""The CPU kernels for single layers of networks that they were not written for, if a trial agrees with torch."""
 
 import copy
 from collections.abc import Callable
@@ -12,12 +12,12 @@ from reslab.kernels.layers import TORCHS, use_kernels, use_torch
 
 TRIED_IMAGES = 8
 FLOAT_TOLERANCE = 0.01
-"""How far outputs, gradient and statistics may be from torch's, relative: a ReLU that opens on one side only moves a
-gradient by some thousandths."""
+"""Largest relative difference of outputs, gradient and statistics from torch's: a ReLU that opens in only one of them
+changes a gradient by a few thousandths."""
 HALF_TOLERANCE = 2.0
-"""In bfloat16: how many times as far from torch's in float32 as torch's own in bfloat16."""
+"""In bfloat16: largest difference from torch's float32, as a multiple of that of torch's bfloat16."""
 
-DISAGREED = "a step of this network with them is not the step without them"
+DISAGREED = "with ResLab's, a step of this network differs from torch's"
 
 
 def try_kernels(
@@ -26,10 +26,10 @@ def try_kernels(
     precision: str,
     seeded: Callable[[], AbstractContextManager[None]],
 ) -> str:
-    """Let the layers that fit use the kernels, if a step and an evaluation of a copy are what torch's operations give.
+    """Let the layers that fit use the kernels, if a step and an evaluation of a copy agree with torch's operations.
 
-    Each step draws its chance within `seeded()`.  Returns a remark where it does not, and "" elsewhere; the network
-    itself computes nothing.
+    Each step draws its random numbers within `seeded()`.  Returns a remark if they disagree, else ""; the network
+    itself is not run.
     """
     if not use_kernels(network, precision):
         return ""
@@ -51,22 +51,22 @@ def try_kernels(
             for one, other, true in zip(found, usual, exact, strict=True)
         )
         why = "" if agrees else DISAGREED
-    except Exception as error:  # of the user's code, which torch's own layers may suit
+    except Exception as error:  # of the user's code, which may work with torch's own layers
         why = f"{DISAGREED} ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
     if why:
         use_torch(network)
-    return why and f"the kernels are PyTorch's, which are slower: {why}"
+    return why and f"uses PyTorch's kernels, which are slower: {why}"
 
 
 def count_layers(network: nn.Module) -> int:
-    """Return how many layers of a network use the kernels one by one."""
+    """Return how many layers of a network use the kernels individually."""
     return sum(type(layer) in TORCHS for layer in network.modules())
 
 
 def _step(network: nn.Module, images: Tensor, *, half: bool) -> list[Tensor]:
-    """Return the outputs, the whole gradient and the statistics of a step, and then outputs in evaluation mode.
+    """Return a step's outputs, gradient and batch statistics, and then outputs in evaluation mode.
 
-    Each is flat, in float64.
+    Each is a flat float64 vector.
     """
     network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     with torch.autocast("cpu", torch.bfloat16, enabled=half):
@@ -85,6 +85,6 @@ def _step(network: nn.Module, images: Tensor, *, half: bool) -> list[Tensor]:
 
 
 def _far(one: Tensor, other: Tensor) -> float:
-    """Return the distance of two vectors relative to the second; infinite where it is not finite."""
+    """Return the distance of two vectors relative to the second; infinity if not finite."""
     distance = float((one - other).norm() / (other.norm() + 1e-12))
     return distance if distance < float("inf") else float("inf")

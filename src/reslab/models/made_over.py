@@ -1,4 +1,4 @@
-"""Networks that were made over before they were saved: what was done to their arrays, and how it is undone."""
+"""Networks that were transformed before they were saved: what was done to their arrays, and how to undo it."""
 
 import re
 from collections.abc import Mapping
@@ -17,11 +17,11 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
         "call torch.nn.utils.parametrize.remove_parametrizations(layer, 'weight')",
     ),
 )
-"""Names that tell what was done, what that is, and what undoes it."""
+"""Patterns of names that show what was done, what that is, and what undoes it."""
 
 
 def check_made_over(entry: Entry) -> None:
-    """Raise `CheckpointError`, with a clause about "it", where arrays are not those that a network computes with."""
+    """Raise `CheckpointError`, with a clause about "it", if the arrays are not those that a network computes with."""
     for pattern, what, todo in _KINDS:
         if found := [name for name in entry.unknown if re.fullmatch(pattern, name)]:
             raise CheckpointError(
@@ -39,7 +39,7 @@ def check_made_over(entry: Entry) -> None:
 
 
 def _check_numbers(arrays: Mapping[str, Shaped]) -> None:
-    """Raise `CheckpointError` where no weight is a real number with a point."""
+    """Raise `CheckpointError` if none of the weights are real floating-point numbers."""
     weights = [one for name, one in arrays.items() if not name.endswith("num_batches_tracked")]
     kinds = {one.dtype for one in weights}
     if len(weights) < 2 or any(kind.is_floating_point for kind in kinds):
@@ -47,4 +47,4 @@ def _check_numbers(arrays: Mapping[str, Shaped]) -> None:
     words = " and ".join(sorted(str(kind).removeprefix("torch.") for kind in kinds))
     is_complex = any(kind.is_complex for kind in kinds)
     todo = "save their real part as float32" if is_complex else "dequantise the network to float32 and save it again"
-    raise CheckpointError(f"its numbers are {words}, and weights are floats; {todo}")
+    raise CheckpointError(f"its numbers are {words}, but weights must be floats; {todo}")

@@ -1,16 +1,16 @@
-"""The names that parameters have in files, and those that our networks, like torchvision's, give them."""
+"""The names of parameters in files, and those in our networks, which are torchvision's."""
 
 import re
 
 MAX_COMPONENTS = 12
-"""How many parts of a name, between its points, are looked through for where ours begins."""
+"""How many dot-separated parts of a name are searched for the start of ours."""
 
 
 def our_name(name: str) -> tuple[str, str] | None:
-    """Return what stands before a parameter's name (module., encoder_q.; or nothing) and the name as ours; else None.
+    """Return the prefix of a parameter's name (module, encoder_q or ""), and the name in our networks; None if unknown.
 
-    layer1.0.shortcut.1.bias is layer1.0.downsample.1.bias, linear.weight and head.fc.weight are fc.weight, and
-    stage1.block1.conv1.weight (hysts) is layer1.0.conv1.weight.
+    layer1.0.shortcut.1.bias becomes layer1.0.downsample.1.bias, linear.weight and head.fc.weight become fc.weight, and
+    stage1.block1.conv1.weight (hysts) becomes layer1.0.conv1.weight.
     """
     components = name.split(".", MAX_COMPONENTS) if len(name) <= 300 else []
     for start in range(len(components)):
@@ -39,7 +39,7 @@ def _translated(rest: str) -> str | None:
 
 
 _WRAPPERS = ("_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module")
-"""What torch puts into the names of parts that are compiled, checkpointed or sharded each by itself."""
+"""What torch inserts into the names of parts that are compiled, checkpointed or sharded individually."""
 
 _PARAMETER = r"(weight|bias|running_mean|running_var|num_batches_tracked)"
 _STEM = re.compile(rf"(conv|bn)1?\.{_PARAMETER}")

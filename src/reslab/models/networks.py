@@ -1,4 +1,4 @@
-"""A recipe's network with the weights it starts from; and the residual and plain networks for 32x32 images.
+"""A recipe's network with its initial weights; and the residual and plain networks for 32x32 images.
 
 He et al. 2016, section 4.2; the other families are in `reslab.models.imagenet` and `reslab.models.preact`.
 """
@@ -22,12 +22,12 @@ STAGE_CHANNELS = (16, 32, 64)
 """Filters of the three stages, on maps of 32x32, 16x16 and 8x8."""
 
 BOTTLENECK_CHANNELS = (64, 128, 256)
-"""Those of a network of bottlenecks, at the end of each."""
+"""Filters of a bottleneck network's three stages, at the end of each bottleneck."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a family's network is built from; the values are those of `Recipe`."""
+    """The parameters that a family's network is built from; the values are those of `Recipe`."""
 
     family: str
     depth: int
@@ -59,10 +59,10 @@ def build(
 ) -> nn.Module:
     """Return the network on the CPU, its weights drawn from the seed and not from global state.
 
-    The arguments are those of `Recipe`; a plain network has no shortcuts, whatever `shortcut` says.
-    The network takes images N x in_channels x H x W and gives logits N x num_classes.  With
-    `checkpoint_activations` each block keeps only its input and is computed again in the backward pass:
-    less memory, the same mathematics.  An impossible value raises `ResLabError`.
+    The arguments are those of `Recipe`; a plain network has no shortcuts, whatever `shortcut` is.  The network takes
+    images N x in_channels x H x W and returns logits N x num_classes.  With `checkpoint_activations`, each block keeps
+    only its input and is recomputed in the backward pass: less memory, the same mathematics.  Raises `ResLabError` for
+    an impossible value.
     """
     network = skeleton(
         family,
@@ -79,9 +79,9 @@ def build(
 
 
 def with_memory(module: nn.Module) -> nn.Module:
-    """Give a module's values memory on the CPU, whatever is in it, and return the module.
+    """Give a module's parameters and buffers uninitialised memory on the CPU; return the module.
 
-    As `to_empty` does, which imports a library of formulas to know that the memory is laid out as usual.
+    Like `to_empty`, which imports a symbolic mathematics library to check the memory layout.
     """
     module._apply(lambda values: torch.empty(values.shape, dtype=values.dtype, device="cpu"))  # type: ignore[no-untyped-call]
     return module
@@ -163,7 +163,7 @@ BUILDERS: "dict[str, Callable[[Plan], ResNet | ImageNetResNet | PreActResNet]]" 
 
 @torch.no_grad()
 def initialise(network: nn.Module, initialisation: str, seed: int) -> None:
-    """Draw all weights anew from `random_stream(seed, "initialisation")`.
+    """Draw all weights from `random_stream(seed, "initialisation")`.
 
     he-fan-in (He et al. 2015, section 2.2): every convolution and the linear layer normal with standard
     deviation sqrt(2 / inputs of a unit), the linear layer's bias zero.  he-fan-out: convolutions normal with
@@ -171,7 +171,7 @@ def initialise(network: nn.Module, initialisation: str, seed: int) -> None:
     Batch norm starts as the identity.  Projection shortcuts are drawn last, so that networks of one depth
     and seed start with the same weights on their main path whatever their shortcuts.
 
-    A module that holds weights and is none of these raises `TypeError`: it would keep whatever its memory held.
+    Any other module with weights raises `TypeError`: it would keep uninitialised memory.
     """
     _require_choice("initialisation", initialisation)
     if initialisation not in ("he-fan-in", "he-fan-out"):
@@ -194,14 +194,14 @@ def initialise(network: nn.Module, initialisation: str, seed: int) -> None:
         elif isinstance(module, nn.BatchNorm2d):
             module.reset_parameters()
         elif next(chain(module.parameters(recurse=False), module.buffers(recurse=False)), None) is not None:
-            raise TypeError(f"initialise says nothing about {name or 'the network'}, a {type(module).__name__}")
+            raise TypeError(f"initialise does not support {name or 'the network'}, a {type(module).__name__}")
 
 
 class ResNet(nn.Module):
     """A 3x3 convolution, three stages of blocks, global average pooling and a linear layer.
 
-    Each block has two weighted layers, so the depth is 6 x num_blocks + 2.  The names of the parameters are
-    torchvision's: conv1, bn1, layer1.0.conv1, ..., layer3.2.bn2, fc.
+    Each block has two weighted layers, so the depth is 6 x num_blocks + 2.  The parameters have torchvision's names:
+    conv1, bn1, layer1.0.conv1, ..., layer3.2.bn2, fc.
     """
 
     def __init__(

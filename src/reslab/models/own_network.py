@@ -1,6 +1,6 @@
-"""Networks of the user's own: loaded from a kept copy of their source, built from a seed, and tried before training.
+"""Users' own networks: loaded from a kept copy of their source, built from a seed, and tried before training.
 
-This runs the user's code: whoever calls it has made sure that the user said so (`reslab.lab.folder.own_networks`).
+This runs the user's code: callers must have checked the user's consent (`reslab.lab.folder.own_networks`).
 """
 
 import contextlib
@@ -25,10 +25,10 @@ TRIED_IMAGES = 2
 """Images that a network is tried on."""
 
 TOLERANCE = 1e-4
-"""How far outputs of one network may be from those of another with its weights, relative: rounding is far below."""
+"""Largest relative difference between the outputs of two networks with the same weights: rounding is far below."""
 
 _KEPT = (
-    "a run keeps the state_dict: what steps change belongs in a parameter or register_buffer(...) without "
+    "a run keeps the state_dict: whatever steps change belongs in a parameter or register_buffer(...) without "
     "persistent=False"
 )
 
@@ -41,15 +41,15 @@ def build_own(
     image_shape: tuple[int, int, int],
     tell: Callable[[str], object] = lambda _: None,
 ) -> nn.Module:
-    """Return the network that the function builds for images of C x H x W, on the CPU, tried once.
+    """Return the network that the function builds for images of C x H x W, on the CPU, after a trial.
 
-    torch's, NumPy's and Python's global random numbers start from the seed while it is built, and are put back
-    afterwards.  `tell` hears of parameters that had no gradient in the trial.  Raises `ResLabError` that names the
-    function and, for an exception of its own, the line.
+    The global random generators of torch, NumPy and Python are seeded while it is built, and restored afterwards.
+    `tell` receives remarks, such as on parameters that had no gradient in the trial.  Raises `ResLabError` that names
+    the function and, for an exception in the user's code, the line.
     """
 
     def built(seed: int) -> nn.Module:
-        """Run the file anew, as every process does that measures the run or goes on with it."""
+        """Run the file again, as every process that resumes or measures the run does."""
         with modules_of(folder, reference.file):
             function = load_function(folder, reference, "num_classes", "seed")
             return _called(function, reference, num_classes, seed, image_shape, folder)
@@ -59,8 +59,8 @@ def build_own(
     remarks = []
     if _starts_alike(network, built(seed + 1)):
         remarks.append(
-            f"it starts from the same weights with seeds {seed} and {seed + 1}, so seeds differ by the order of "
-            "images alone; leave out manual_seed, unless they are weights that you load"
+            f"it starts from the same weights with seeds {seed} and {seed + 1}, so seeds differ only in the order of "
+            "images; leave out manual_seed, unless they are weights that you load"
         )
     if hidden := _hidden(network):
         remarks.append(
@@ -73,7 +73,7 @@ def build_own(
 
 
 def _hidden(network: nn.Module) -> str:
-    """Return where a layer with parameters of its own stands in a plain container; "" where none does."""
+    """Return the name of a plain container that holds a layer with unregistered parameters; "" if there is none."""
     known = {id(one) for one in network.parameters()}
     for name, part in network.named_modules():
         for key, value in vars(part).items():
@@ -87,7 +87,7 @@ def _hidden(network: nn.Module) -> str:
 
 
 def _starts_alike(network: nn.Module, other: nn.Module) -> bool:
-    """Say whether networks of two seeds have the same parameters, all of them, and any that chance may give."""
+    """Say whether networks of two seeds have equal parameters, of which some could be random."""
     pairs = zip(network.parameters(), other.parameters(), strict=False)
     same = all(one.shape == two.shape and torch.equal(one, two) for one, two in pairs)
     return same and any(one.numel() > 1 and one.std() > 0 for one in network.parameters())
@@ -101,7 +101,7 @@ def _called(
     image_shape: tuple[int, int, int],
     folder: Path,
 ) -> nn.Module:
-    """Return what the function builds, its lazy layers given their sizes."""
+    """Return the network that the function builds, with its lazy layers initialised."""
     with seeded(seed, "initialisation"):
         try:
             network = function(num_classes, seed)
@@ -129,17 +129,17 @@ def _check_repeatable(reference: Reference, network: nn.Module, again: nn.Module
     for name, value in first.items():
         if not isinstance(value, Tensor):
             raise ResLabError(
-                f"{reference.words}: {name} in its state_dict is not a tensor but {type(value).__name__}, as "
-                "get_extra_state may give it, and a run keeps tensors only: use register_buffer instead"
+                f"{reference.words}: {name} in its state_dict is not a tensor but {type(value).__name__}, as from "
+                "get_extra_state, and a run keeps tensors only: use register_buffer instead"
             )
     if first.keys() != second.keys():
-        raise ResLabError(f"{reference.words} builds another network when its file is run again with the same seed")
+        raise ResLabError(f"{reference.words} builds a different network when its file is run again with the same seed")
     for name, value in first.items():
         if value.shape != second[name].shape or not torch.equal(value, second[name]):
             raise ResLabError(
-                f"{reference.words} gives {name} other values when its file is run again with the same seed: take all "
-                "chance from torch's, NumPy's or Python's own generator, in the function and not at the top of the "
-                "file, or from torch.Generator().manual_seed(seed)"
+                f"{reference.words} gives {name} other values when its file is run again with the same seed: draw all "
+                "random numbers from the global generator of torch, NumPy or Python, in the function and not at the "
+                "top of the file, or from torch.Generator().manual_seed(seed)"
             )
         if value.is_floating_point() and not torch.isfinite(value).all():
             raise ResLabError(f"{reference.words}: {name} has values that are not finite before training starts")
@@ -153,10 +153,11 @@ def _try(
     image_shape: tuple[int, int, int],
     folder: Path,
 ) -> list[str]:
-    """Do two steps of a copy: outputs of the right shape, finite, with gradients, and given by its weights.
+    """Check two steps of a copy: its outputs must have the right shape, be finite, have gradients and be reproducible.
 
-    Return what else is worth a remark: parameters without a gradient, outputs in training that are not those of
-    `again`, the same network built anew, with its weights, though both draw the same chance, and probabilities.
+    `again` is the same network built a second time; with the copy's weights, it must give the same outputs.  Return
+    remarks on parameters without gradients, on outputs in training mode that differ from those of `again` with the
+    same random numbers, and on outputs that look like probabilities.
     """
     with seeded(0, "trial"):
         images = torch.randn(TRIED_IMAGES, *image_shape)
@@ -201,9 +202,7 @@ def _try(
     try:
         again.load_state_dict(twin.state_dict())
     except (Exception, SystemExit) as error:
-        raise _told(
-            error, reference, folder, "a new network does not take its weights after two trial steps"
-        ) from error
+        raise _told(error, reference, folder, "a new network cannot load its weights after two trial steps") from error
 
     def outputs(one: nn.Module) -> Tensor:
         with seeded(0, "trial"), torch.no_grad():
@@ -211,7 +210,7 @@ def _try(
 
     if not are_alike(outputs(twin.eval()), outputs(again.eval()), TOLERANCE):
         raise ResLabError(
-            f"{reference.words}: after two trial steps its outputs are not those of a new network with the same "
+            f"{reference.words}: after two trial steps its outputs differ from those of a new network with the same "
             f"weights; {_KEPT}"
         )
     changed = not are_alike(outputs(twin.train()), outputs(again.train()), TOLERANCE)
@@ -223,23 +222,23 @@ def _try(
         )
     if changed:
         remarks.append(
-            "after two trial steps its outputs in training are not those of a new network with the same weights, so a "
-            f"resumed run goes on otherwise than one that was not stopped; {_KEPT}"
+            "after two trial steps its outputs in training differ from those of a new network with the same weights, "
+            f"so a resumed run differs from one that was not stopped; {_KEPT}"
         )
     if (tested >= 0).all() and torch.allclose(tested.sum(1), torch.ones(len(tested)), atol=1e-4):
         remarks.append(
-            "its outputs look like probabilities; the loss takes the softmax itself, so leave that out of the network"
+            "its outputs look like probabilities; the loss applies the softmax itself, so leave that out of the network"
         )
     elif ((tested > 0) & (tested < 1)).all():
         remarks.append(
-            "its outputs all lie between 0 and 1, as after a sigmoid; the loss takes the softmax itself, of numbers of "
-            "any size, so leave that out of the network"
+            "its outputs all lie between 0 and 1, as after a sigmoid; the loss applies a softmax to numbers of any "
+            "size, so leave that out of the network"
         )
     return remarks
 
 
 def are_alike(one: Tensor, other: Tensor, tolerance: float) -> bool:
-    """Say whether outputs are the same but for rounding; what is not finite counts as alike where both have it."""
+    """Say whether outputs are the same except for rounding, and not finite in the same places."""
     one, other = one.double(), other.double()
     finite = torch.isfinite(one) & torch.isfinite(other)
     far = (one - other)[finite].norm() > tolerance * one[finite].norm()
@@ -254,8 +253,8 @@ def _forward(network: nn.Module, images: Tensor, reference: Reference, folder: P
         raise _told(error, reference, folder, f"its network fails on images of {size}") from error
     if not isinstance(out, Tensor):
         raise ResLabError(
-            f"{reference.words}: its network must return one tensor, N x classes, not {type(out).__name__}: return the "
-            "outputs of its last layer alone"
+            f"{reference.words}: its network must return one tensor, N x classes, not {type(out).__name__}: return "
+            "only the outputs of its last layer"
         )
     return out
 
@@ -264,8 +263,8 @@ def _told(error: BaseException, reference: Reference, folder: Path, what: str) -
     beside = ""
     if isinstance(error, ImportError):
         beside = (
-            ".  It runs from a copy of the file and of what its import statements name beside it: import that by name "
-            "at the top of the file, and install packages from elsewhere"
+            ".  It runs from a copy of the file and of the files beside it that its import statements name: import "
+            "those by name at the top of the file, and install packages from elsewhere"
         )
     elif isinstance(error, FileNotFoundError):
         beside = ".  It runs from a copy of its Python files: it cannot read other files beside them"
@@ -273,10 +272,10 @@ def _told(error: BaseException, reference: Reference, folder: Path, what: str) -
         beside = ".  Leave out .cuda() and .to(device): ResLab moves the network, and its images, to the device"
     elif "modified by an inplace operation" in str(error):
         beside = (
-            ".  An operation in place has changed what the backward pass needs: leave out inplace=True, and += on it"
+            ".  An in-place operation has changed what the backward pass needs: leave out inplace=True, and += on it"
         )
     elif isinstance(error, RuntimeError) and "channels" in str(error):
-        beside = ".  Every network is given 3 channels; of grey images they are equal"
+        beside = ".  Every network gets 3 channels; those of grey images are equal"
     return told(error, reference, folder, what, beside)
 
 
@@ -291,7 +290,7 @@ def _dtype(tensor: Tensor) -> str:
 
 @contextlib.contextmanager
 def seeded(seed: int, purpose: str) -> Iterator[None]:
-    """Start all global random numbers from a stream of the seed; put them back, and torch's default type of numbers."""
+    """Seed all global random generators from a stream of the seed; then restore them and torch's default dtype."""
     key = random_stream(seed, purpose)
     python, old = random.getstate(), np.random.get_state()  # noqa: NPY002 (the user's code may use it)
     dtype = torch.get_default_dtype()

@@ -1,7 +1,7 @@
 """Pre-activation residual networks, and wide ones, for 32x32 images.
 
 He et al. 2016, "Identity Mappings in Deep Residual Networks", figure 1 (b); Zagoruyko and Komodakis 2016, "Wide
-Residual Networks", table 1.  Batch norm and ReLU come before each convolution, so that nothing is done to a sum.
+Residual Networks", table 1.  Batch norm and ReLU come before each convolution, so that nothing follows the addition.
 """
 
 from collections.abc import Callable
@@ -17,10 +17,10 @@ from reslab.recipe import unhandled
 class PreActBlock(nn.Module):
     """Two 3x3 convolutions, each after batch norm and ReLU, and a shortcut around them.
 
-    With `dropout`, each value between them, after the second ReLU, is zero with this chance in training, the others
-    larger by 1 / (1 - chance) (Zagoruyko and Komodakis 2016, figure 1 (d) and section 2.4).  A shortcut that changes
-    anything takes what the first ReLU gives, as the convolutions do; an identity takes the input.  Projections have no
-    batch norm.
+    In training, each value after the second ReLU is zeroed with probability `dropout`, and the others are scaled by
+    1 / (1 - dropout) (Zagoruyko and Komodakis 2016, figure 1 (d) and section 2.4).  An identity shortcut takes the
+    block's input; any other takes the output of the first ReLU, as the convolutions do.  Projections have no batch
+    norm.
     """
 
     def __init__(self, in_channels: int, channels: int, stride: int, shortcut: str, *, dropout: float = 0.0) -> None:
@@ -67,11 +67,11 @@ class PreActBottleneck(nn.Module):
 
 
 class CheckpointedPreActBlock(Checkpointed, PreActBlock):
-    """A block that keeps only its input for the backward pass and computes the rest again."""
+    """A block that keeps only its input for the backward pass and recomputes the rest."""
 
 
 class CheckpointedPreActBottleneck(Checkpointed, PreActBottleneck):
-    """A bottleneck that keeps only its input for the backward pass and computes the rest again."""
+    """A bottleneck that keeps only its input for the backward pass and recomputes the rest."""
 
 
 class PreActResNet(nn.Module):
@@ -121,7 +121,7 @@ FIRST_CHANNELS = 16
 
 
 def _shortcut(in_channels: int, channels: int, stride: int, shortcut: str) -> nn.Module | None:
-    """Return what the shortcut does to what was activated; None where it is the identity, of the input."""
+    """Return the shortcut's module, for the output of the first ReLU; None if it is the identity, of the input."""
     same_size = stride == 1 and in_channels == channels
     if same_size and shortcut != "C":
         return None

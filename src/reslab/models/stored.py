@@ -1,4 +1,4 @@
-"""Arrays in files of torch and NumPy: described by what a pickle says, read when they are wanted, and never trusted."""
+"""Arrays in torch and NumPy files: described by a pickle, read on demand, and never trusted."""
 
 import io
 import math
@@ -19,7 +19,7 @@ class Storages(Protocol):
     """Where a file keeps the numbers of its tensors."""
 
     def numbers(self, storage: "StorageName", dtype: torch.dtype) -> Tensor:
-        """Return all numbers of a storage in one dimension; raise `CheckpointError` where they are not there."""
+        """Return all numbers of a storage in one dimension; raise `CheckpointError` if they are missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,28 +28,28 @@ class StorageName:
 
     key: str
     dtype: torch.dtype | None
-    """None where the tensor says it."""
+    """None if the tensor gives it."""
     view: tuple[int, int] | None = None
-    """First number and count, where it is a part of the storage of this key."""
+    """First number and count, if it is a part of the storage with this key."""
     content: bytes | None = None
-    """A file of torch's with the storage alone, where the pickle has it within itself."""
+    """A torch file with only the storage, if the pickle embeds one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An array in a file: how it is laid out, and how its numbers are had."""
+    """An array in a file: its layout, and how to read its numbers."""
 
     shape: tuple[int, ...]
     dtype: torch.dtype
     identity: tuple[Any, ...]
-    """Equal for arrays that are the same numbers in the file."""
+    """Equal for arrays that share the same numbers in the file."""
     read: Callable[[], Tensor]
     odd: str = ""
-    """Why it is no plain array of numbers, where it is not."""
+    """Why it is not a plain array of numbers; "" if it is."""
 
 
 def stored(value: Any, storages: Storages) -> Stored | None:
-    """Return what a value from a pickle says of an array, or None where it is something else."""
+    """Return the array that a value from a pickle describes, or None if it is something else."""
     if isinstance(value, Stored):
         return value
     for _ in range(MAX_DIMENSIONS):  # a parameter of a subclass of a tensor, and so on
@@ -83,7 +83,7 @@ def _tensor(arguments: tuple[Any, ...], kind: str, storages: Storages) -> Stored
     shape = _whole(size)
     steps = _whole(stride)
     if storage is None or shape is None or steps is None or _whole((offset,)) is None or len(shape) != len(steps):
-        raise CheckpointError("it has a tensor that is described wrongly")
+        raise CheckpointError("it has a tensor with an invalid description")
     dtype = _dtype(arguments[6]) if kind == "_rebuild_tensor_v3" and len(arguments) > 6 else storage.dtype
     if dtype is None:
         return Stored(shape, torch.uint8, (id(arguments),), _unreadable(_QUANTISED), _QUANTISED)
@@ -99,7 +99,7 @@ def _tensor(arguments: tuple[Any, ...], kind: str, storages: Storages) -> Stored
 
 
 def _storage(value: Persistent | Record) -> StorageName | None:
-    """Return the storage that a pickle names; ("storage", type, key, location, count[, view]) in torch's files."""
+    """Return the storage that a pickle names: ("storage", type, key, location, count[, view]) in torch files."""
     if isinstance(value, Record):
         return _within(value)
     key = value.key
@@ -115,7 +115,7 @@ def _storage(value: Persistent | Record) -> StorageName | None:
 
 
 def _within(value: Record) -> StorageName | None:
-    """Return the storage that a plain pickle has within itself, as a file of torch's that holds nothing else."""
+    """Return the storage embedded in a plain pickle, as a torch file that holds nothing else."""
     content = content_of(value.arguments[0]) if type(value.arguments) is tuple and value.arguments else None
     if value.maker != "torch.storage._load_from_bytes" or content is None:
         return None
@@ -126,7 +126,7 @@ def _within(value: Record) -> StorageName | None:
 
 
 def _view(numbers: Tensor, offset: int, shape: tuple[int, ...], steps: tuple[int, ...]) -> Tensor:
-    """Return the tensor of this shape within the numbers of a storage; it must lie in them and not be larger."""
+    """Return the tensor of this shape within the numbers of a storage; it must lie within them and not be larger."""
     count = math.prod(shape)
     if count == 0:
         return torch.empty(shape, dtype=numbers.dtype) if max(shape) < 2**31 else torch.empty(0)
@@ -137,7 +137,7 @@ def _view(numbers: Tensor, offset: int, shape: tuple[int, ...], steps: tuple[int
 
 
 def _array(value: Record) -> Stored | None:
-    """Return what a pickled NumPy array says of itself."""
+    """Return the array that a pickled NumPy array describes; None if it is something else."""
     if value.maker.startswith("numpy"):
         kind = value.maker.rpartition(".")[2]
         if kind == "_reconstruct" and type(value.state) is tuple and len(value.state) == 5:
@@ -170,7 +170,7 @@ def _numpy(size: Any, kind: Any, fortran: bool, content: Any) -> Stored | None:
 
 
 def content_of(value: Any) -> bytes | None:
-    """Return the bytes that a pickle of either Python says: as such, as text of Python 2, or encoded as latin-1."""
+    """Return the bytes in a pickle of Python 2 or 3: as bytes, as Python 2 text, or encoded as latin-1."""
     if isinstance(value, Record) and value.maker == "_codecs.encode" and type(value.arguments) is tuple:
         value = value.arguments[0] if value.arguments else None
     if type(value) is str:
@@ -182,7 +182,7 @@ def content_of(value: Any) -> bytes | None:
 
 
 def from_bytes(content: bytearray, dtype: torch.dtype, *, swapped: bool = False) -> Tensor:
-    """Return the numbers in bytes, without a copy; `swapped` where they are of the other byte order."""
+    """Return the numbers in bytes, without a copy unless `swapped`, that is, of the other byte order."""
     if not content:
         return torch.empty(0, dtype=dtype)
     if swapped and dtype.itemsize > 1:
@@ -193,7 +193,7 @@ def from_bytes(content: bytearray, dtype: torch.dtype, *, swapped: bool = False)
 
 
 def _whole(values: Any) -> tuple[int, ...] | None:
-    """Return whole numbers of 0 or more, few of them, as lengths and offsets are; else None."""
+    """Return values that are valid lengths or offsets: at most `MAX_DIMENSIONS` whole numbers, 0 or more; else None."""
     if isinstance(values, Record) and values.maker == "torch.Size" and type(values.arguments) is tuple:
         values = values.arguments[0] if values.arguments else ()
     if type(values) not in (tuple, list) or len(values) > MAX_DIMENSIONS:
@@ -214,7 +214,7 @@ def _unreadable(why: str) -> Callable[[], Tensor]:
 
 
 def parts(value: Any) -> list[tuple[str | None, Any]]:
-    """Return what is in a value from a pickle, each part under its name or place; None where it has neither."""
+    """Return the parts of a value from a pickle, each with its name or index, or None without either."""
     if isinstance(value, Table):
         return [(_name(key), part) for key, part in value.pairs]
     if isinstance(value, Record):
@@ -226,7 +226,7 @@ def parts(value: Any) -> list[tuple[str | None, Any]]:
 
 
 def _name(key: Any) -> str | None:
-    """Return a key as a name, bytes as the text that they are."""
+    """Return a key as a name, with bytes decoded; None if it cannot be one."""
     if type(key) is str:
         return key
     if type(key) in (int, float):
@@ -250,7 +250,7 @@ DTYPES: dict[str, torch.dtype] = {
     "ComplexFloat": torch.complex64,
     "ComplexDouble": torch.complex128,
 }
-"""Types of numbers by torch's names of storages."""
+"""Dtypes by torch's names of storages."""
 
 NUMPY: dict[str, torch.dtype] = {
     "f2": torch.float16,
@@ -265,7 +265,7 @@ NUMPY: dict[str, torch.dtype] = {
     "c8": torch.complex64,
     "c16": torch.complex128,
 }
-"""Types of numbers by NumPy's codes."""
+"""Dtypes by NumPy's codes."""
 
 _TENSORS = ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3")
 _WRAPPERS = (
@@ -283,6 +283,6 @@ _ODD = {
     "_rebuild_sparse_tensor": "a sparse tensor (save it with to_dense)",
     "_rebuild_sparse_csr_tensor": "a sparse tensor (save it with to_dense)",
     "_rebuild_nested_tensor": "a nested tensor",
-    "_rebuild_meta_tensor_no_storage": "a tensor of the meta device, which has a shape and no numbers",
-    "_rebuild_wrapper_subclass": "a tensor of a kind that torch alone does not know",
+    "_rebuild_meta_tensor_no_storage": "a tensor on the meta device, which has a shape but no numbers",
+    "_rebuild_wrapper_subclass": "a tensor of a kind that torch itself does not know",
 }

@@ -1,4 +1,4 @@
-"""Weights in and out: read from files of every form in circulation without running anything in them, fitted, saved."""
+"""Weights: read from files of every common format without running anything in them, loaded into networks, saved."""
 
 import hashlib
 import io
@@ -29,11 +29,11 @@ class WeightsFile:
 
     weights: Weights
     entry: str
-    """The entry that they are, as in state_dict; top where they are the file's only content."""
+    """Their entry in the file, such as state_dict; top if they are at the top level."""
     prefix: str
-    """What was taken off all names, as in module; empty for nothing."""
+    """The prefix removed from all names, such as module; empty for none."""
     remarks: tuple[str, ...]
-    """What a reader of the figures should know: what was left out, numbers that are not finite."""
+    """What a reader of the results should know: what was left out, numbers that are not finite."""
     sha256: str
     """Of the file."""
 
@@ -46,11 +46,11 @@ def read_weights(path: Path) -> Weights:
 def read_weights_file(path: Path, entry: str | None = None) -> WeightsFile:
     """Return the weights in a file by the names that our networks use, on the CPU; nothing in the file is run.
 
-    Read are safetensors, torch's files of every age, plain pickles and NumPy's .npz.  Weights are found in any entry,
-    however deep, also with something before their names (module., encoder_q.), and with the names that others give
-    (linear or head.fc for fc, shortcut for downsample).  Objects beside them are passed over.  Where the file holds
-    several networks, `entry` says which; without it that raises `ResLabError`, with the list.  What is not a
-    weights file, is damaged, or would run a program when opened by others raises `CheckpointError`.
+    Reads safetensors, torch files of all versions, plain pickles and NumPy's .npz.  Finds weights in any entry, also
+    nested ones, with prefixes (module., encoder_q.) and with other projects' names (linear or head.fc for fc, shortcut
+    for downsample).  Ignores other objects.  If the file holds several networks, `entry` selects one; without it,
+    raises `ResLabError`, with the list.  Raises `CheckpointError` for a file that is not a weights file, is damaged, or
+    would run a program when opened elsewhere.
     """
     _check_there(path)
     try:
@@ -69,7 +69,7 @@ def read_weights_file(path: Path, entry: str | None = None) -> WeightsFile:
 
 
 def read_own_weights(path: Path) -> WeightsFile:
-    """Return the weights that `save_weights` wrote of a network of the user's own, by its own names."""
+    """Return the weights of a user's own network that `save_weights` wrote, by its own names."""
     _check_there(path)
     try:
         with reading(path):
@@ -81,7 +81,7 @@ def read_own_weights(path: Path) -> WeightsFile:
 
 
 def read_named_weights(path: Path) -> WeightsFile:
-    """Return weights for a network of the user's own from elsewhere: a state_dict by torch.save, or safetensors.
+    """Return external weights for a user's own network: a state_dict from torch.save, or safetensors.
 
     Nothing in the file is run.  Raises `CheckpointError` for anything else.
     """
@@ -92,7 +92,7 @@ def read_named_weights(path: Path) -> WeightsFile:
         content = path.read_bytes()
     try:
         found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception:  # damaged files raise nearly anything
+    except Exception:  # damaged files raise almost anything
         found = None
     if not isinstance(found, dict) or not found or not all(isinstance(one, Tensor) for one in found.values()):
         raise CheckpointError(
@@ -102,9 +102,9 @@ def read_named_weights(path: Path) -> WeightsFile:
 
 
 def load_into(module: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Copy the weights into the module; raise `CheckpointError`, changing nothing, where they do not fit.
+    """Copy the weights into the module; raise `CheckpointError`, changing nothing, if they do not fit.
 
-    The message lists what is missing, what is unexpected and what has another shape.  Batch norm's
+    The message lists what is missing, what is unexpected and what has another shape or type.  Batch norm's
     `num_batches_tracked`, which older files lack and nothing here uses, may be missing.
     """
     own = module.state_dict()
@@ -113,7 +113,7 @@ def load_into(module: nn.Module, state: Mapping[str, Tensor]) -> None:
         lines = ["the weights do not fit this network"]
         theirs, ours = infer_depth(state), infer_depth(own)
         if theirs != ours and theirs is not None and ours is not None:
-            lines[0] += f": they are of depth {theirs}, it is of depth {ours}"
+            lines[0] += f": they have depth {theirs}, it has depth {ours}"
         lines += [f"  {words} ({len(names)}): {listed(names)}" for words, names in found]
         raise CheckpointError("\n".join(lines))
     with torch.no_grad():
@@ -123,15 +123,15 @@ def load_into(module: nn.Module, state: Mapping[str, Tensor]) -> None:
 
 
 def save_weights(module_or_state: nn.Module | Mapping[str, Tensor], path: Path) -> None:
-    """Write the weights as safetensors, whole or not at all; the folder must exist."""
+    """Write the weights as safetensors, atomically; the folder must exist."""
     state = module_or_state.state_dict() if isinstance(module_or_state, nn.Module) else module_or_state
-    plain = torch.contiguous_format  # a copy: two names may share one memory
+    plain = torch.contiguous_format  # a copy: two names may share memory
     tensors = {name: value.detach().cpu().clone(memory_format=plain) for name, value in state.items()}
     write_whole(path, safetensors.torch.save(tensors))
 
 
 def _doubtful(weights: Weights) -> list[str]:
-    """Return what a reader should know of the numbers themselves."""
+    """Return remarks on the numbers themselves."""
     negative = {
         name: num
         for name, value in weights.items()
@@ -140,11 +140,11 @@ def _doubtful(weights: Weights) -> list[str]:
     remarks = _not_finite(weights)
     if negative:
         where = listed(f"{name} ({num:,} of {weights[name].numel():,})" for name, num in negative.items())
-        remarks.append(f"variances of batch norm are negative, of which it takes the square root: {where}")
+        remarks.append(f"batch norm has negative variances, of which it takes the square root: {where}")
     short = sorted({str(one.dtype).removeprefix("torch.") for one in weights.values() if "float8" in str(one.dtype)})
     if short:
         remarks.append(
-            f"weights are {' and '.join(short)}, computed in float32 as they stand: a scale that was saved beside them "
+            f"weights are {' and '.join(short)}, converted to float32 unscaled: a scale that was saved beside them "
             "is not applied"
         )
     return remarks
@@ -154,7 +154,7 @@ def _not_finite(weights: Weights) -> list[str]:
     counts = {
         name: num
         for name, value in weights.items()
-        if value.is_floating_point() and (num := int((~torch.isfinite(value.float())).sum()))  # float8 cannot be asked
+        if value.is_floating_point() and (num := int((~torch.isfinite(value.float())).sum()))  # float8 has no isfinite
     }
     if not counts:
         return []
@@ -165,7 +165,7 @@ def _not_finite(weights: Weights) -> list[str]:
 
 
 def _check_there(path: Path) -> None:
-    """Raise `CheckpointError` where a path is no file, with what lies in it where it is a folder."""
+    """Raise `CheckpointError` if a path is not a file; for a folder, the message lists what is in it."""
     if not path.is_file():
         odd = odd_kind(path)
         found = f"it is {odd}" if odd else "there is no such file"
@@ -179,8 +179,8 @@ def _inside(path: Path) -> str:
     found = sorted(one.name for one in path.iterdir() if one.suffix in suffixes)
     if next(path.glob("*.distcp"), None) is not None:
         return (
-            " of a distributed checkpoint of torch's; make a file of it with "
+            " of a distributed torch checkpoint; convert it to one file with "
             "torch.distributed.checkpoint.format_utils.dcp_to_torch_save(FOLDER, FILE), and give that"
         )
     run = "; it is a run's: reslab evaluate FOLDER" if (path / "run.json").is_file() else ""
-    return run or (f"; in it are {listed(found)}" if found else "")
+    return run or (f"; it contains {listed(found)}" if found else "")
