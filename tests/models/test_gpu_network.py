@@ -135,5 +135,5 @@ def test_a_second_backward_pass_says_what_is_missing() -> None:
     images, labels = batch()
     loss = F.cross_entropy(fused(network("plain", "none"))(images), labels)
     loss.backward(retain_graph=True)  # type: ignore[no-untyped-call]
-    with pytest.raises(RuntimeError, match="do the forward pass again"):
+    with pytest.raises(RuntimeError, match="run the forward pass again"):
         loss.backward()  # type: ignore[no-untyped-call]

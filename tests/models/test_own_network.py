@@ -192,7 +192,7 @@ return Net()"""
     ("persistent", "out"), [(False, "self.fc(x - self.mean)"), (True, "self.fc(x) * (1 + 0.1 * self.steps)")]
 )
 def test_a_state_that_no_weight_holds_is_refused(tmp_path: Path, persistent: bool, out: str) -> None:
-    with pytest.raises(ResLabError, match="not those of a new network with the same weights; a run keeps the state_"):
+    with pytest.raises(ResLabError, match="differ from those of a new network with the same weights; a run keeps"):
         built(tmp_path, COUNTING.format(persistent=persistent, out=out))
 
 
@@ -203,7 +203,7 @@ def test_a_state_that_the_weights_hold_is_taken_and_one_of_training_alone_is_tol
     counted = "self.fc(x) * (1 + 0.1 * self.steps * self.training)"
     built(tmp_path, COUNTING.format(persistent=True, out=counted), tell=remarks.append)
     assert len(remarks) == 1
-    assert "a resumed run goes on otherwise than one that was not stopped" in remarks[0]
+    assert "a resumed run differs from one that was not stopped" in remarks[0]
 
 
 EXTRA = """

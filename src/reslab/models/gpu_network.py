@@ -90,7 +90,7 @@ class _Network(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         first_only()
         if ctx.kept is None:
-            raise RuntimeError("what this gradient needs is freed after the first backward pass; run forward again")
+            raise RuntimeError("this gradient is freed by the first backward pass; run the forward pass again")
         network, done = ctx.kept
         ctx.kept = None
         backward = _Backward(network, done)
