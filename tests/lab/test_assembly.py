@@ -75,7 +75,7 @@ def test_on_a_card(monkeypatch: pytest.MonkeyPatch, images: AnyTrainBatches) -> 
         "convolution with batch norm and loss by Triton 3.9; else those of PyTorch"
     )
     large_words = kernels_used(large_one, images, CARD)
-    assert large_words.startswith("loss by Triton 3.9; else those of PyTorch; none for this network: they are for the")
+    assert large_words.startswith("loss by Triton 3.9; else those of PyTorch; none for this network: they are for")
     monkeypatch.setattr(type(images), "uses_kernel", True)
     assert kernels_used(small_one, images, CARD).startswith("convolution with batch norm, images and loss by Triton")
     monkeypatch.setattr(assembly, "available", lambda device: False)

@@ -175,7 +175,7 @@ def test_what_is_left_out_is_named(tmp_path: Path, capsys: pytest.CaptureFixture
     assert said.out == "Runs: 1 pushed, 1 left out\n"
     assert said.err == f"reslab: left out {pending}: it is pending; only runs that have ended are shared\n"
     assert main(["pull", str(tmp_path / "share"), pending, "--runs", str(tmp_path / "again")]) == 0
-    assert f"left out {pending}: {tmp_path / 'share'} has no such run" in capsys.readouterr().err
+    assert f"left out {pending}: {tmp_path / 'share'} has no such ended run" in capsys.readouterr().err
 
 
 def test_no_runs_and_no_share_are_no_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -90,7 +90,7 @@ class _Network(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         first_only()
         if ctx.kept is None:
-            raise RuntimeError("this gradient is freed by the first backward pass; run the forward pass again")
+            raise RuntimeError("tensors for this gradient are freed by the first backward; run the forward pass again")
         network, done = ctx.kept
         ctx.kept = None
         backward = _Backward(network, done)
