@@ -26,7 +26,7 @@ BOTTLENECK_CHANNELS = (64, 128, 256)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Design:
     """The parameters that a family's network is built from; the values are those of `Recipe`."""
 
     family: str
@@ -109,47 +109,47 @@ def skeleton(
     if FAMILIES[family].has_shortcuts and shortcut == "none":
         raise ResLabError("a residual network needs a shortcut: A, A-centred, B or C")
     with torch.device("meta"):
-        plan = Plan(family, depth, shortcut, num_classes, width, dropout, in_channels, checkpoint_activations)
-        return BUILDERS[family](plan)
+        design = Design(family, depth, shortcut, num_classes, width, dropout, in_channels, checkpoint_activations)
+        return BUILDERS[family](design)
 
 
-def _resnet(plan: Plan) -> "ResNet":
+def _resnet(design: Design) -> "ResNet":
     return ResNet(
-        num_blocks=plan.num_blocks,
-        shortcut=plan.shortcut if FAMILIES[plan.family].has_shortcuts else "none",
-        num_classes=plan.num_classes,
-        in_channels=plan.in_channels,
-        block=CheckpointedBlock if plan.checkpoint_activations else Block,
+        num_blocks=design.num_blocks,
+        shortcut=design.shortcut if FAMILIES[design.family].has_shortcuts else "none",
+        num_classes=design.num_classes,
+        in_channels=design.in_channels,
+        block=CheckpointedBlock if design.checkpoint_activations else Block,
     )
 
 
-def _imagenet(plan: Plan) -> ImageNetResNet:
+def _imagenet(design: Design) -> ImageNetResNet:
     return ImageNetResNet(
-        depth=plan.depth,
-        stride_first=plan.family == "imagenet-1x1",
-        shortcut=plan.shortcut,
-        num_classes=plan.num_classes,
-        in_channels=plan.in_channels,
-        checkpoint_activations=plan.checkpoint_activations,
+        depth=design.depth,
+        stride_first=design.family == "imagenet-1x1",
+        shortcut=design.shortcut,
+        num_classes=design.num_classes,
+        in_channels=design.in_channels,
+        checkpoint_activations=design.checkpoint_activations,
     )
 
 
-def _preact(plan: Plan) -> PreActResNet:
-    bottlenecks = plan.family == "preact-bottleneck"
+def _preact(design: Design) -> PreActResNet:
+    bottlenecks = design.family == "preact-bottleneck"
     narrow, middle, wide = BOTTLENECK_CHANNELS if bottlenecks else STAGE_CHANNELS
     return PreActResNet(
-        num_blocks=plan.num_blocks,
-        channels=(narrow * plan.width, middle * plan.width, wide * plan.width),
-        shortcut="B" if FAMILIES[plan.family].projects else plan.shortcut,
-        num_classes=plan.num_classes,
-        in_channels=plan.in_channels,
+        num_blocks=design.num_blocks,
+        channels=(narrow * design.width, middle * design.width, wide * design.width),
+        shortcut="B" if FAMILIES[design.family].projects else design.shortcut,
+        num_classes=design.num_classes,
+        in_channels=design.in_channels,
         bottlenecks=bottlenecks,
-        dropout=plan.dropout if FAMILIES[plan.family].has_dropout else 0.0,
-        checkpoint_activations=plan.checkpoint_activations,
+        dropout=design.dropout if FAMILIES[design.family].has_dropout else 0.0,
+        checkpoint_activations=design.checkpoint_activations,
     )
 
 
-BUILDERS: "dict[str, Callable[[Plan], ResNet | ImageNetResNet | PreActResNet]]" = {
+BUILDERS: "dict[str, Callable[[Design], ResNet | ImageNetResNet | PreActResNet]]" = {
     "residual": _resnet,
     "plain": _resnet,
     "imagenet": _imagenet,
