@@ -15,7 +15,7 @@ from reslab.session.progress import Tell
 from reslab.session.work import Session
 from reslab.studies.catalogue import ask_all
 from reslab.studies.custom import read_study
-from reslab.studies.plans import alone
+from reslab.studies.plans import plan_of
 from reslab.studies.study import JOINED, MOST_SEEDS, Options, Plan, Study
 
 
@@ -122,7 +122,7 @@ def asked_grid(
     given = {name: getattr(options, name) for name in ("preset", "epochs", "seeds")}
     content |= {name: value for name, value in given.items() if value is not None}
     rest = Options(datasets=options.datasets, precision=options.precision, device=options.device)
-    return alone(read_study(content, rest))
+    return plan_of(read_study(content, rest))
 
 
 def joined(plans: Sequence[Plan]) -> Plan:

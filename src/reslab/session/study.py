@@ -26,6 +26,7 @@ from reslab.session.where import HERE, check_on
 from reslab.session.work import Outcome, Session
 from reslab.studies.catalogue import chapter_of
 from reslab.studies.chapter import find, write
+from reslab.studies.plans import plan_of
 from reslab.studies.study import Plan
 from reslab.studies.study import Study as AskedStudy
 
@@ -59,9 +60,7 @@ class Study:
     @property
     def studies(self) -> dict[str, "Study"]:
         """Each question by its name."""
-        return {
-            one.name: Study(Plan(one.name, one.title, (one,)), self._root, self._settings) for one in self._plan.studies
-        }
+        return {one.name: Study(plan_of(one), self._root, self._settings) for one in self._plan.studies}
 
     def __getitem__(self, name: str) -> "Study":
         """Return one of the questions by its name."""

@@ -12,7 +12,7 @@ from reslab.analysis.tidy import Problem, Tables
 from reslab.errors import ResLabError, nearest
 from reslab.naming import labels
 from reslab.studies.asked import asked_earlier, plan_asked, record_path, recorded
-from reslab.studies.plans import ASSIGNMENT, alone, read_plan
+from reslab.studies.plans import ASSIGNMENT, plan_of, read_plan
 from reslab.studies.question import Chapter
 from reslab.studies.questions import QUESTIONS, own
 from reslab.studies.study import OTHER_RUNS, OTHERS, Options, Plan, Study, Variant
@@ -47,7 +47,7 @@ def ask_all(question: str | Path, options: Options) -> Plan:
     if str(question).endswith(".toml"):
         return read_plan(Path(question), options)
     name = str(question)
-    return read_plan(PLANS[name], options) if name in PLANS else alone(ask(name, options))
+    return read_plan(PLANS[name], options) if name in PLANS else plan_of(ask(name, options))
 
 
 def studies_of(root: Path, tables: Tables) -> tuple[list[Study], list[Problem]]:

@@ -35,7 +35,7 @@ def read_plan(path: Path, options: Options) -> Plan:
     try:
         if "studies" in content:
             return _plan(content, options)
-        return alone(_own(content, options))
+        return plan_of(_own(content, options))
     except ResLabError as error:
         raise ResLabError(f"{path}: {_as_in_toml(str(error))}") from None
 
@@ -52,7 +52,7 @@ def assignment_plan() -> Plan:
     return read_plan(ASSIGNMENT, Options(precision="fp32"))  # does not matter here, and avoids probing the device
 
 
-def alone(study: Study) -> Plan:
+def plan_of(study: Study) -> Plan:
     """Return a plan of one study."""
     return Plan(study.name, study.title, (study,))
 
