@@ -13,7 +13,7 @@ import pytest
 from reslab.lab.folder.finding import find_runs
 from reslab.lab.folder.manifest import RECORDS
 from reslab.lab.folder.store import RunFiles
-from reslab.presets import PRESETS, preset_recipe
+from reslab.presets import PRESETS, preset_recipe, with_papers_warmup
 from reslab.published import published
 from reslab.recipe import Recipe, stretch, vary
 
@@ -72,8 +72,10 @@ def _readme_rows() -> list[str]:
         for recipe, values in errors.items():
             asked = preset_recipe(name, dataset=recipe.dataset, depth=recipe.depth, family=recipe.family)
             asked = vary(asked if length is None else stretch(asked, length), precision=recipe.precision)
-            if recipe != asked or (length is not None and preset_recipe(name).length == length):
+            warmed = with_papers_warmup(asked)
+            if recipe not in (asked, warmed) or (length is not None and preset_recipe(name).length == length):
                 continue
+            warm_up = " with the paper's warm-up" if recipe == warmed else ""
             spread = f" ± {stdev(values):.2f}" if len(values) > 1 else ""
             beside = [
                 f"{found[0].error:.2f}" if found else "-"
@@ -81,7 +83,7 @@ def _readme_rows() -> list[str]:
                 for found in [published(dataset=recipe.dataset, depth=recipe.depth, source=source)]
             ]
             rows.append(
-                f"| ResNet-{recipe.depth}, {recipe.dataset.upper().replace('CIFAR', 'CIFAR-')} | `{name}`, "
+                f"| ResNet-{recipe.depth}, {recipe.dataset.upper().replace('CIFAR', 'CIFAR-')} | `{name}`{warm_up}, "
                 f"{recipe.length:g} {recipe.schedule_unit} | {mean(values):.2f}{spread} ({len(values)}) | "
                 f"{' | '.join(beside)} |"
             )
