@@ -105,6 +105,8 @@ def drops(rates: dict[int, float]) -> list[tuple[range, range]]:
         phases[-1].append(epoch)
     sides = []
     for before, after in itertools.pairwise(phases):
+        if rates[after[0]] > rates[before[0]]:  # the end of a warm-up
+            continue
         reach = max(1, min(5, len(before) // 10, len(after) // 10))
         sides.append((range(before[-1] - reach + 1, before[-1] + 1), range(after[0], after[0] + reach)))
     return sides

@@ -54,13 +54,14 @@ def _variants(study: dict[str, Any], recipes: dict[str, Recipe]) -> Iterator[tup
 
 
 def _finder(known: dict[str, Recipe]) -> Callable[[str], Recipe]:
-    """Return a function that finds the runs for a row's label: of the one variant whose label has all its parts."""
+    """Return a function that finds the runs for a row's label: of the one variant whose label has its parts, or all of them and more."""
 
     def parts(label: str) -> set[str]:
         return set(label.replace(" of the images", "").split(", "))
 
     def find(label: str) -> Recipe:
-        found = [recipe for name, recipe in known.items() if parts(label) <= parts(name)]
+        exact = [recipe for name, recipe in known.items() if parts(label) == parts(name)]
+        found = exact or [recipe for name, recipe in known.items() if parts(label) <= parts(name)]
         assert len(found) == 1, f"{label!r} is {len(found)} of {list(known)}"
         return found[0]
 

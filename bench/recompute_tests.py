@@ -202,7 +202,7 @@ def _fit(groups: Sequence[Errors]) -> Pooled:
 
 
 SIZE = re.compile(
-    r"(?<![\d.])(?P<value>[-+]\d+\.\d\d|0\.00)(?: points)?[^()]*"
+    r"(?<![\d.])(?P<value>[-+]\d+\.\d\d|0\.00)(?: points)?[^()\n]*"
     r"\((?:n = [\d and]+, )?(?:9[05]% interval )?(?P<low>[-+]\d+\.\d\d|0\.00) to (?P<high>[-+]\d+\.\d\d|0\.00)"
     r"(?:; about (?P<seeds>[\d,]+)(?: \((?P<fewest>[\d,]+) to (?P<most>over 1,000|[\d,]+)\))?)?"
 )

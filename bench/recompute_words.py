@@ -45,7 +45,8 @@ def tested(asked: Asked, known: dict[str, Recipe], chapter: str, answers: Sequen
     published = [
         against_single(own, groups, figure, asked.report) for own, (_, figure) in zip(groups, beside, strict=True)
     ]
-    expected = [of_size(one, p, len(own)) for own in (found, published) for one, p in corrected(own)]
+    controls = compare(_warmed_up(known), asked.report)
+    expected = [of_size(one, p, len(own)) for own in (found, published, controls) for one, p in corrected(own)]
     for told in sizes(chapter):
         _in_text(asked.study, told, expected, tally)
     if answers and not sum(_in_answer(asked.study, text, expected, tally) for text in answers):
@@ -101,6 +102,17 @@ def _published(known: dict[str, Recipe], chapter: str) -> list[tuple[Recipe, flo
     ours = (recipe for recipe in known.values() if recipe.fields["dataset"] == "cifar10")
     by_depth = {f"ResNet-{recipe.fields['depth']}": recipe for recipe in ours}
     return [(by_depth[name], float(figure)) for name, figure in dict.fromkeys(found)]
+
+
+def _warmed_up(known: dict[str, Recipe]) -> list[tuple[Errors, Errors]]:
+    """Return the networks trained with the paper's warm-up, each with the same one without."""
+
+    def without(recipe: Recipe) -> dict[str, object]:
+        return {name: value for name, value in recipe.fields.items() if not name.startswith("warmup")}
+
+    plain = [recipe for recipe in known.values() if recipe.fields["warmup"] == "none"]
+    warmed = [recipe for recipe in known.values() if recipe.fields["warmup"] == "until-error"]
+    return [(one.errors, other.errors) for one in warmed for other in plain if without(one) == without(other)]
 
 
 def _between_sets(known: dict[str, Recipe]) -> list[tuple[Errors, Errors]]:

@@ -1,5 +1,6 @@
 """The study of depth: what it asks, and the words that planted truths lead it to."""
 
+import json
 import re
 from pathlib import Path
 
@@ -262,6 +263,15 @@ def test_the_papers_warm_up_is_a_control_of_the_deepest_network_alone(tmp_path: 
     words = words_of(blocks)
     assert "With the paper's warm-up, ResNet-110 has a test error of 6.5" in words
     assert "\N{MINUS SIGN}5.50 points (95% interval" in words
+    assert "The warm-up lasted" not in words  # these runs have one rate throughout
+    for seed in study.seeds_of(control):
+        path = tmp_path / Run(control.recipe, seed).id / "metrics.jsonl"
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        for line in lines:
+            line["rate"] = 0.01 if line["epoch"] <= 2 + seed or line["epoch"] > 81 else 0.1
+        path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    again = words_of(chapter_of(study, read_tables(tmp_path)))
+    assert "The warm-up lasted 2 to 4 of the 81 epochs before the first drop of the rate." in again
     assert "CIFAR-10: 20 layers beat 110 (" in words  # of the run that was asked about, without warm-up
     assert "These runs have no such warm-up" not in words
     table = next(block for block in blocks if isinstance(block, Table) and block.key == "errors")

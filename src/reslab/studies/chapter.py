@@ -11,7 +11,7 @@ from reslab.analysis.tidy import Tables
 from reslab.analysis.verdicts import MARGIN
 from reslab.exhibits.blocks import Block, Bullets, Figure, Heading, Note, Prose, Table
 from reslab.exhibits.curves import Curves, error_figure, paper_figure
-from reslab.exhibits.factor_figures import Axis, Strip, factor_figure, marks
+from reslab.exhibits.factor_figures import MEASURED, Axis, Strip, factor_figure, marks
 from reslab.exhibits.recipes import recipe_table
 from reslab.exhibits.results import comparison_table, errors_table, how_compared
 from reslab.exhibits.wording import dataset_name, listing, number, opened
@@ -55,7 +55,9 @@ def strip(found: Findings, chapter: Chapter) -> Strip:
         title = study.title
     else:
         title = opened(study.name.replace("-", " ")) if chapter.varied == VARIANT else varied(chapter)
-    return Strip(title, _drawn(found.done, chapter.axis), axis, _marks(found, chapter))
+    groups = _drawn(found.done, chapter.axis)
+    varied_alone = [group for group in groups if axis.series(group) == MEASURED]  # controls are in the chapter
+    return Strip(title, varied_alone or groups, axis, _marks(found, chapter))
 
 
 def _apart(found: Findings) -> Axis:

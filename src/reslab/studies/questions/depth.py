@@ -9,10 +9,11 @@ from reslab.analysis.comparable import Beside, comparable_figures, epochs_of, ob
 from reslab.analysis.comparisons import Compared, compare, step
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.reasons import resolved
+from reslab.analysis.summary import schedule_epochs
 from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
 from reslab.exhibits.factor_figures import MEASURED, Axis
 from reslab.exhibits.sizes import verdict_words
-from reslab.exhibits.wording import dataset_name, listing, network_name, number, points, signed, spread, whole
+from reslab.exhibits.wording import dataset_name, listing, network_name, number, points, signed, span, spread, whole
 from reslab.presets import WARMED_UP, with_papers_warmup
 from reslab.published import published
 from reslab.recipe import Recipe
@@ -161,11 +162,20 @@ def _control_words(groups: Groups, controls: Collection[Recipe], words: Words) -
                 warmed=spread(one.second.last_epoch("test_error")),
                 without=spread(one.first.last_epoch("test_error")),
                 verdict=verdict_words(one.test),
+                **_warmup_of(one.second),
             )
         )
         for one in compare(both)
         if one.test is not None
     ]
+
+
+def _warmup_of(group: Group) -> dict[str, str]:
+    """Return how many epochs a warm-up lasted, and after how many the rate first drops; "" where that is not known."""
+    lasted, places = group.warmed_epochs, schedule_epochs(group.recipe, group.number("num_train"))
+    if not any(lasted) or not places or len(places) < 2:
+        return {"lasted": "", "before": ""}
+    return {"lasted": span(str(min(lasted)), str(max(lasted))), "before": number(places[1])}
 
 
 def _two_datasets(groups: Groups, words: Words) -> Blocks:
