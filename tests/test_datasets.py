@@ -61,7 +61,7 @@ def test_a_name_in_the_table_without_a_reader_is_refused_not_given_the_digits(
         spec = DatasetSpec(words="novel", loader=place, finder=place, size=Size(4, 4, 2), fingerprint="0")
         monkeypatch.setitem(DATASETS, "novel", spec)
         for read in (sources.load, sources.load_any, sources.check_present):
-            with pytest.raises(ResLabError, match="knows of the data set novel, but not how to read it"):
+            with pytest.raises(ResLabError, match="knows the data set novel, but not how to read it"):
                 read("novel", tmp_path)
 
 

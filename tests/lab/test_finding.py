@@ -83,5 +83,5 @@ def test_a_folder_that_cannot_be_looked_into_keeps_nobody_from_the_others(
 
     monkeypatch.setattr(Path, "exists", refusing)
     assert [files.path for files in find_runs(tmp_path)] == [first.path, second.path]
-    with pytest.raises(UnreadableError, match=r"seed1/run.json cannot be read: Permission denied; see to its perm"):
+    with pytest.raises(UnreadableError, match=r"seed1/run.json cannot be read: Permission denied; check its perm"):
         second.create(second.read_run())

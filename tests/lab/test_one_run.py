@@ -242,7 +242,7 @@ def test_a_copied_folder_is_refused(tmp_path: Path) -> None:
     files = make(tmp_path, small(2))
     copy = RunFiles(files.path.with_name("seed1"))
     files.path.rename(copy.path)
-    with pytest.raises(ResLabError, match=r"seed1 is not .*seed0, as its run\.json"):
+    with pytest.raises(ResLabError, match=r"seed1 is not .*seed0, although its run\.json"):
         execute(copy, QUICK)
 
 

@@ -88,11 +88,11 @@ def test_averages_are_not_taken_for_a_training_without_nor_the_other_way_round(t
         ("momentum", {"other": torch.ones(1)}, "momentum is not that of this network"),
         ("averages", {"5.bias": torch.ones(7)}, "not of this network: 5.bias"),
         ("averages", {"5.bias": torch.ones(3, dtype=torch.float64)}, "not of this network: 5.bias"),
-        ("state", {"rate": math.nan}, "none of a training"),
-        ("state", {"seconds": math.inf}, "none of a training"),
-        ("state", {"warming": None}, "none of a training"),
-        ("state", {"totals": {}}, "none of a training"),
-        ("state", {"iteration": 12}, "of iteration 12, of 11 in all"),
+        ("state", {"rate": math.nan}, "does not describe a training"),
+        ("state", {"seconds": math.inf}, "does not describe a training"),
+        ("state", {"warming": None}, "does not describe a training"),
+        ("state", {"totals": {}}, "does not describe a training"),
+        ("state", {"iteration": 12}, "is at iteration 12 of 11"),
     ],
 )
 def test_what_does_not_fit_changes_nothing(tmp_path: Path, part: str, change: dict[str, Any], message: str) -> None:
