@@ -54,7 +54,7 @@ def _variants(study: dict[str, Any], recipes: dict[str, Recipe]) -> Iterator[tup
 
 
 def _finder(known: dict[str, Recipe]) -> Callable[[str], Recipe]:
-    """Return a function that finds the runs for a row's label: of the one variant whose label has its parts, or all of them and more."""
+    """Return a function that finds the runs for a row's label: of the one variant whose label has all its parts."""
 
     def parts(label: str) -> set[str]:
         return set(label.replace(" of the images", "").split(", "))
