@@ -64,6 +64,13 @@ def network_name(recipe: Recipe) -> str:
     return f"{FAMILY_NAMES[recipe.family]}-{recipe.depth}{width}"
 
 
+def with_warmup(recipe: Recipe, among: Iterable[Recipe]) -> str:
+    """Return a network's name, with its warm-up where the same network is `among` these recipes without one."""
+    name = network_name(recipe)
+    plain = any(one.warmup == "none" and network_name(one) == name for one in among)
+    return f"{name}, warm-up" if recipe.warmup != "none" and plain else name
+
+
 def run_name(run: Run) -> str:
     """Return a run's name for readers: its recipe's name and the seed."""
     return f"{recipe_name(run.recipe)}, seed {run.seed}"

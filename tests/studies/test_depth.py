@@ -272,6 +272,12 @@ def test_the_papers_warm_up_is_a_control_of_the_deepest_network_alone(tmp_path: 
         path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     again = words_of(chapter_of(study, read_tables(tmp_path)))
     assert "The warm-up lasted 2 to 4 of the 81 epochs before the first drop of the rate." in again
+    for seed in study.seeds_of(control):  # one that only the first drop ended, after which the rate is its own again
+        path = tmp_path / Run(control.recipe, seed).id / "metrics.jsonl"
+        lines = [{**json.loads(line), "rate": 0.01} for line in path.read_text().splitlines()]
+        path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    last = words_of(chapter_of(study, read_tables(tmp_path)))
+    assert "The warm-up lasted 81 of the 81 epochs before the first drop of the rate." in last
     assert "CIFAR-10: 20 layers beat 110 (" in words  # of the run that was asked about, without warm-up
     assert "These runs have no such warm-up" not in words
     table = next(block for block in blocks if isinstance(block, Table) and block.key == "errors")

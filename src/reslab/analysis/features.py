@@ -4,12 +4,13 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Literal
 
 import polars as pl
 
 from reslab.analysis.groups import Group
+from reslab.analysis.summary import schedule_epochs
 
 REACH = 5
 """Most epochs averaged on each side of a change of rate; in shorter phases a tenth of the phase, at least one."""
@@ -202,6 +203,21 @@ def leaving_chance(group: Group) -> tuple[int | None, int | None] | None:
         return None
     first, last = (count if count < length else None for count, length in (counts[0], counts[-1]))
     return first, last
+
+
+def warmup_epochs(group: Group) -> tuple[int, int, float] | None:
+    """Return the fewest and most epochs a group's warm-up lasted in its finished runs, and those to the first drop.
+
+    No warm-up outlasts that drop, after which the rate may be the warm-up's again.  None where none lasted an epoch, or
+    the number of images is unknown.
+    """
+    recipe, places = group.recipe, schedule_epochs(group.recipe, group.number("num_train"))
+    if recipe.warmup == "none" or not places or len(places) < 2:
+        return None
+    most, limit = places[1], recipe.warmup_rate * (1 + 1e-6)
+    runs = group.finished_epochs.sort("epoch").filter(pl.col("epoch") <= most).partition_by("run_id")
+    lasted = [sum(1 for _ in takewhile(lambda rate: rate <= limit, run["rate"])) for run in runs]
+    return (min(lasted), max(lasted), most) if any(lasted) else None
 
 
 def _curves(group: Group) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -146,13 +146,6 @@ class Group:
         finished = pl.col("run_id").is_in(self.finished["run_id"].to_list())
         return self.once("finished epochs", lambda: self.epochs.filter(finished))
 
-    @property
-    def warmed_epochs(self) -> list[int]:
-        """Epochs that the warm-up of each finished run lasted; nothing without one."""
-        rate, runs = self.recipe.warmup_rate, self.finished_epochs.sort("epoch").partition_by("run_id")
-        rates = [run["rate"].to_list() for run in runs] if self.recipe.warmup != "none" else []
-        return [next((place for place, one in enumerate(own) if one > rate * 1.001), len(own)) for own in rates]
-
     def unfinished(self) -> dict[int, dict[str, Any]]:
         """Return what is known of each unfinished seed, by seed; runs set apart have the status "apart"."""
         rows = {row["seed"]: row for row in self.runs.iter_rows(named=True)}

@@ -1,6 +1,9 @@
 """How much each diagnostic measures, by budget, and what that costs; does not import torch."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from reslab.errors import ResLabError
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,15 @@ BUDGETS = {
 
 PASSES = {"gap": 1, "responses": 2, "gradients": 6, "noise-scale": 6, "curvature": 10, "surface": 2}
 """Approximate cost of one image in each diagnostic, in forward passes as in the gap's (ResNet-20 to 110, two cores)."""
+
+
+def check_names(which: Iterable[str], budget: str = "standard") -> None:
+    """Raise `ResLabError` for an unknown diagnostic or budget."""
+    for name in which:
+        if name not in PASSES:
+            raise ResLabError(f"there is no diagnostic {name!r}; there are {', '.join(PASSES)}")
+    if budget not in BUDGETS:
+        raise ResLabError(f"budget must be one of {', '.join(BUDGETS)}; not {budget!r}")
 
 
 def cost(name: str, budget: str, batch_size: int, *, is_end: bool = True) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from reslab.diagnostics.cost import BUDGETS, Budget, whole_batches
+from reslab.diagnostics.cost import BUDGETS, Budget, check_names, whole_batches
 from reslab.diagnostics.curvature import hessian_extremes, stability_limit
 from reslab.diagnostics.gap import train_test_gap
 from reslab.diagnostics.gradients import LayerGradient, gradient_norms
@@ -16,7 +16,6 @@ from reslab.diagnostics.measuring import Batches, Loss, Tick, cross_entropy, fir
 from reslab.diagnostics.noise_scale import gradient_noise_scale
 from reslab.diagnostics.responses import layer_responses
 from reslab.diagnostics.surface import loss_surface
-from reslab.errors import ResLabError
 from reslab.files import finite
 
 Json = dict[str, Any]
@@ -80,15 +79,6 @@ def diagnose(
         begun = clock()
         found = finite(DIAGNOSTICS[name].measure(subject, BUDGETS[budget]))
         yield name, {"budget": budget, "seconds": clock() - begun, **found}
-
-
-def check_names(which: Iterable[str], budget: str) -> None:
-    """Raise `ResLabError` for an unknown diagnostic or budget."""
-    for name in which:
-        if name not in DIAGNOSTICS:
-            raise ResLabError(f"there is no diagnostic {name!r}; there are {', '.join(DIAGNOSTICS)}")
-    if budget not in BUDGETS:
-        raise ResLabError(f"budget must be one of {', '.join(BUDGETS)}; not {budget!r}")
 
 
 def _gap(subject: Subject, budget: Budget) -> Json:

@@ -16,8 +16,8 @@ from torch.nn import functional as F
 
 from reslab.data import sources
 from reslab.data.serving import AnyTrainBatches, unaugmented
-from reslab.diagnostics.cost import BUDGETS, PASSES, cost
-from reslab.diagnostics.measure import DIAGNOSTICS, Subject, check_names, diagnose
+from reslab.diagnostics.cost import BUDGETS, PASSES, check_names, cost
+from reslab.diagnostics.measure import DIAGNOSTICS, Subject, diagnose
 from reslab.diagnostics.measuring import DoesNotApplyError
 from reslab.errors import CheckpointError, DataError, ResLabError
 from reslab.files import Json, file_sha256

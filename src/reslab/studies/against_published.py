@@ -1,7 +1,6 @@
 """How runs compare with the paper's and the assignment's figures, and how their protocols differ."""
 
 from collections.abc import Sequence
-from functools import partial
 
 from reslab.analysis.comparable import (
     Beside,
@@ -33,6 +32,7 @@ from reslab.exhibits.wording import (
     with_n,
 )
 from reslab.families import family_of
+from reslab.naming import with_warmup
 from reslab.presets import PRESETS, preset_of, preset_recipe, with_papers_warmup
 from reslab.published import Published
 from reslab.published import in_words as figure_in_words
@@ -49,7 +49,11 @@ def against_published(found: Findings, *, told: bool = False) -> Blocks:
     has already given the differences from the paper.
     """
     words, alike = found.words, _as_published(comparable(found.done))
-    named = partial(_network, among=alike)
+    recipes = [group.recipe for group in alike]
+
+    def named(group: Group) -> str:
+        return with_warmup(group.recipe, recipes)
+
     presets = [(group, preset.name) for group in found.done if (preset := shorter_preset(group))]
     shorter, names = [group for group, _ in presets], listing(dict.fromkeys(name for _, name in presets))
     measured = words("paper.measured", names=names, epochs=epochs_words(*shorter)) if shorter else ""
@@ -89,13 +93,6 @@ def _as_published(groups: Sequence[Group]) -> list[Group]:
     presets = [group.recipe for group in groups if preset_of(group.recipe)]
     stand = {*presets, *map(with_papers_warmup, presets)}
     return [one for own in networks.values() for one in [group for group in own if group.recipe in stand] or own]
-
-
-def _network(group: Group, among: Sequence[Group]) -> str:
-    """Return the name of a group's network, with its warm-up where the same network `among` the others has none."""
-    name = network_name(group.recipe)
-    alike = [one.recipe for one in among if network_name(one.recipe) == name]
-    return f"{name}, warm-up" if group.recipe.warmup != "none" and any(one.warmup == "none" for one in alike) else name
 
 
 def paper_answers(done: Sequence[Group], words: Words) -> list[Answer]:

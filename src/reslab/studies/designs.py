@@ -6,7 +6,7 @@ from itertools import pairwise, permutations
 from typing import cast
 
 from reslab.analysis.classes import HUNDRED, TEN
-from reslab.diagnostics.cost import PASSES
+from reslab.diagnostics.cost import check_names
 from reslab.errors import ResLabError
 from reslab.exhibits.wording import Label, dataset_name, listing, network_name
 from reslab.host import default_precision
@@ -37,8 +37,7 @@ def study_of(
     Labels include network and data set, so they are complete by themselves; a repeated recipe is left out.  Raises
     `ResLabError` where the network leaves nothing to compare: all values of a factor give it the same recipe.
     """
-    if unknown := {*diagnostics, *diagnostics_during} - set(PASSES):
-        raise ResLabError(f"there is no diagnostic {min(unknown)!r}; there are {', '.join(PASSES)}")
+    check_names((*diagnostics, *diagnostics_during))
     words, variants, all_asked = words_of(name), dict[Recipe, Variant](), list(asked)
     for particular, recipe, factors in all_asked:
         parts = [*([particular] if particular else []), network_name(recipe), dataset_name(recipe.dataset)]

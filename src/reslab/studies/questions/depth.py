@@ -7,13 +7,14 @@ from itertools import pairwise
 from reslab.analysis.classes import HUNDRED, TEN
 from reslab.analysis.comparable import Beside, comparable_figures, epochs_of, obstacle, other_lengths
 from reslab.analysis.comparisons import Compared, compare, step
+from reslab.analysis.features import warmup_epochs
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.reasons import resolved
-from reslab.analysis.summary import schedule_epochs
 from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
 from reslab.exhibits.factor_figures import MEASURED, Axis
 from reslab.exhibits.sizes import verdict_words
 from reslab.exhibits.wording import dataset_name, listing, network_name, number, points, signed, span, spread, whole
+from reslab.naming import with_warmup
 from reslab.presets import WARMED_UP, with_papers_warmup
 from reslab.published import published
 from reslab.recipe import Recipe
@@ -44,7 +45,7 @@ def ask(options: Options) -> Study:
 
 def chapter(study: Study, words: Words) -> Chapter:
     """Return the chapter on depth, in which networks with the paper's warm-up are a control."""
-    controls = of_factor(study, "warmup", True)
+    controls, recipes = of_factor(study, "warmup", True), [variant.recipe for variant in study.variants]
 
     def uncontrolled(groups: Groups) -> list[Group]:
         return [group for group in groups if group.recipe not in controls]
@@ -55,7 +56,7 @@ def chapter(study: Study, words: Words) -> Chapter:
 
     return Chapter(
         words=words,
-        label=lambda group: f"{network_name(group.recipe)}{', warm-up' if group.recipe in controls else ''}",
+        label=lambda group: with_warmup(group.recipe, recipes),
         pairs=lambda own: _pairs(uncontrolled(own)),
         axis=Axis(
             words("axis"),
@@ -171,11 +172,11 @@ def _control_words(groups: Groups, controls: Collection[Recipe], words: Words) -
 
 
 def _warmup_of(group: Group) -> dict[str, str]:
-    """Return how many epochs a warm-up lasted, and after how many the rate first drops; "" where that is not known."""
-    lasted, places = group.warmed_epochs, schedule_epochs(group.recipe, group.number("num_train"))
-    if not any(lasted) or not places or len(places) < 2:
+    """Return the words on how long a group's warm-up lasted; "" where it did not last an epoch."""
+    if (found := warmup_epochs(group)) is None:
         return {"lasted": "", "before": ""}
-    return {"lasted": span(str(min(lasted)), str(max(lasted))), "before": number(places[1])}
+    least, most, before = found
+    return {"lasted": span(str(least), str(most)), "before": number(before)}
 
 
 def _two_datasets(groups: Groups, words: Words) -> Blocks:
