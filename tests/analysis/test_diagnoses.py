@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from reslab.analysis.groups import gather
-from reslab.analysis.tidy import read_tables, select
+from reslab.analysis.tables import select
+from reslab.analysis.tidy import read_tables
 from reslab.recipe import Run
 from synthetic import Truth, layers, small, write_diagnostics, write_run
 

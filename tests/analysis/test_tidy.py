@@ -7,7 +7,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from reslab.analysis.tidy import EPOCH_SCHEMA, RUN_SCHEMA, Problem, read_tables, select
+from reslab.analysis.tables import EPOCH_SCHEMA, RUN_SCHEMA, Problem, select
+from reslab.analysis.tidy import read_tables
 from reslab.errors import ResLabError
 from reslab.recipe import Run, field_names
 from synthetic import Truth, small, write_diagnostics, write_predictions, write_run

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from reslab.analysis.groups import Group, gather
-from reslab.analysis.tidy import Tables, read_tables
+from reslab.analysis.tables import Tables
+from reslab.analysis.tidy import read_tables
 from reslab.exhibits.appendix_tables import data_table, epoch_table, recipes_table, runs_table, step_table
 from reslab.exhibits.blocks import Table
 from reslab.exhibits.results import published_table

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from reslab.analysis.tidy import Tables, read_tables
+from reslab.analysis.tables import Tables
+from reslab.analysis.tidy import read_tables
 from reslab.exhibits.blocks import Block, Bullets, Note, Prose, Table
 from reslab.recipe import Recipe
 from reslab.studies.catalogue import chapter_of as words_chapter

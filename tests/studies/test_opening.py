@@ -6,7 +6,8 @@ from pathlib import Path
 
 from chapter_words import words_of
 
-from reslab.analysis.tidy import Tables, read_tables
+from reslab.analysis.tables import Tables
+from reslab.analysis.tidy import read_tables
 from reslab.exhibits.blocks import Block, Figure, Link, Table
 from reslab.presets import preset_recipe
 from reslab.studies.catalogue import ask, ask_all, chapter_of

@@ -17,7 +17,7 @@ from reslab.analysis.summary import (
     summarise,
     window_figures,
 )
-from reslab.analysis.tidy import Tables
+from reslab.analysis.tables import Tables
 from reslab.datasets import SHORT
 from reslab.lab.folder.predictions import Predictions
 from reslab.recipe import Recipe, field_names, to_mapping
@@ -70,7 +70,7 @@ class Group:
         return self.once("diverged", lambda: self.runs.filter(pl.col("status") == "diverged").height)
 
     def last_epoch(self, column: str) -> Summary:
-        """Summarise a figure of the last epoch over the finished runs: a column of RUN_SCHEMA (`analysis.tidy`).
+        """Summarise a figure of the last epoch over the finished runs: a column of RUN_SCHEMA (`analysis.tables`).
 
         What only the curves have, as weight_norm, is the last row of `finished_curve`.
         """

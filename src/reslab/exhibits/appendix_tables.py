@@ -11,7 +11,7 @@ from reslab.analysis.features import REACH, rate_changes
 from reslab.analysis.groups import Group, images_of
 from reslab.analysis.readings import readings
 from reslab.analysis.summary import summarise
-from reslab.analysis.tidy import SEPARATOR, each_of
+from reslab.analysis.tables import SEPARATOR, each_of
 from reslab.datasets import SHORT, is_named, known
 from reslab.exhibits.blocks import Column, Table, table_of
 from reslab.exhibits.captions import titled

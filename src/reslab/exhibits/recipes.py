@@ -7,7 +7,7 @@ from pathlib import Path
 
 from reslab.analysis.groups import Group
 from reslab.analysis.summary import rounded_schedule, same_schedule
-from reslab.analysis.tidy import each_of
+from reslab.analysis.tables import each_of
 from reslab.datasets import known
 from reslab.exhibits.blocks import Column, Table
 from reslab.exhibits.captions import Words, read_texts, titled

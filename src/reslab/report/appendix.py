@@ -9,7 +9,7 @@ from reslab.amounts import duration
 from reslab.analysis.agreement import with_predictions
 from reslab.analysis.classes import COARSE, HUNDRED
 from reslab.analysis.groups import Group, by_dataset, gather, on_same_images
-from reslab.analysis.tidy import Tables, each_of
+from reslab.analysis.tables import Tables, each_of
 from reslab.exhibits.appendix_tables import data_table, epoch_table, recipes_table, runs_table, step_table
 from reslab.exhibits.blocks import Block, Heading, Note, Prose, Table, table_of
 from reslab.exhibits.captions import text, titled

@@ -5,7 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from reslab import __version__
-from reslab.analysis.tidy import Tables, read_tables, select
+from reslab.analysis.tables import Tables, select
+from reslab.analysis.tidy import read_tables
 from reslab.errors import ResLabError, nearest
 from reslab.exhibits.blocks import Block, Command, Note, Prose
 from reslab.exhibits.captions import text

@@ -7,7 +7,7 @@ from typing import Any
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.comparisons import compare as compared
 from reslab.analysis.groups import Group, gather, on_same_images
-from reslab.analysis.tidy import Tables
+from reslab.analysis.tables import Tables
 from reslab.errors import ResLabError
 from reslab.exhibits.recipes import aspects
 from reslab.exhibits.sizes import NOT_SIGNIFICANT, size

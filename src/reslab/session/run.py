@@ -5,7 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reslab.analysis.tidy import Tables, curve_of, joined, read_tables
+from reslab.analysis.tables import Tables, joined
+from reslab.analysis.tidy import curve_of, read_tables
 from reslab.arguments import as_keywords, checked
 from reslab.errors import ResLabError
 from reslab.files import Json, as_path

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, get_args
 
 from reslab.amounts import counted
-from reslab.analysis.tidy import Tables
+from reslab.analysis.tables import Tables
 from reslab.arguments import checked, did_you_mean
 from reslab.errors import ResLabError, UnknownRunError, nearest
 from reslab.exhibits.curves import Curves, error_figure

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from reslab.analysis.tidy import Problem
+from reslab.analysis.tables import Problem
 from reslab.diagnostics.cost import PASSES
 from reslab.errors import DamagedError, ResLabError
 from reslab.files import Json, parse_json, read_json, signed, write_json, writing

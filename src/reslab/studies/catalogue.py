@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from reslab.analysis.groups import seeds_of
-from reslab.analysis.tidy import Problem, Tables
+from reslab.analysis.tables import Problem, Tables
 from reslab.errors import ResLabError, nearest
 from reslab.naming import labels
 from reslab.studies.asked import asked_earlier, plan_asked, record_path, recorded

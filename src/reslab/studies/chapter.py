@@ -7,7 +7,7 @@ from reslab.analysis.comparisons import Compared, compare, one_each, tested
 from reslab.analysis.groups import Group, by_dataset, datasets_of, on_dataset
 from reslab.analysis.places import Mark
 from reslab.analysis.reasons import untested
-from reslab.analysis.tidy import Tables
+from reslab.analysis.tables import Tables
 from reslab.analysis.verdicts import MARGIN
 from reslab.exhibits.blocks import Block, Bullets, Figure, Heading, Note, Prose, Table
 from reslab.exhibits.curves import Curves, error_figure, paper_figure

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from reslab.analysis.groups import Group, gather, on_same_images
-from reslab.analysis.tidy import Tables
+from reslab.analysis.tables import Tables
 from reslab.errors import ResLabError
 from reslab.recipe import Recipe, Run, Scalar
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from reslab.analysis.tables import EPOCH_SCHEMA
 from reslab.analysis.thinning import thinned
-from reslab.analysis.tidy import EPOCH_SCHEMA
 
 READINGS = tuple(name for name in EPOCH_SCHEMA if name not in ("run_id", "recipe_id", "seed", "epoch"))
 """What a line contains besides its epoch."""

@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 
 from reslab.analysis.diagnoses import Diagnoses, tidy
-from reslab.analysis.tidy import EPOCH_SCHEMA, RUN_SCHEMA, Problem, Tables, frame, run_row, trained_again
+from reslab.analysis.tables import EPOCH_SCHEMA, RUN_SCHEMA, Problem, Tables, frame
+from reslab.analysis.tidy import run_row, trained_again
 from reslab.errors import ResLabError
 from reslab.lab.folder.locks import Holding
 from reslab.lab.folder.store import RunFiles
